@@ -1,0 +1,50 @@
+/* shim.h - what a benchmark in C needs of Google Benchmark, which speaks C++ only.
+ *
+ * May include the C library only. Measuring, repetition, interleaving, statistics and JSON stay
+ * Google Benchmark's, with its own --benchmark_ flags; a benchmark stays C.
+ *
+ *     static void work(bench_state *state, void *user)
+ *     {
+ *         while (bench_next(state))
+ *             ...;                       one iteration
+ *         bench_distances(state, per_iteration, bytes_per_iteration);
+ *     }
+ */
+#ifndef BENCH_SHIM_H
+#define BENCH_SHIM_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct bench_state bench_state;
+typedef void (*bench_fn)(bench_state *state, void *user);
+
+/* Takes the flags that it knows out of argv. 0 when one is left over: it has complained. */
+int bench_start(int *argc, char **argv);
+
+/* A pair in the "context" of the JSON output. */
+void bench_context(const char *key, const char *value);
+
+/* The name is copied; `user` must live until bench_run is back. */
+void bench_add(const char *name, bench_fn work, void *user);
+
+/* Runs what --benchmark_filter selects; how many that was. */
+size_t bench_run(void);
+
+/* True as long as one more iteration is wanted. */
+int bench_next(bench_state *state);
+
+/* Reports the benchmark as not run, with the reason; the caller returns at once. */
+void bench_skip(bench_state *state, const char *why);
+
+/* After the last iteration: counters ns_per_distance and GB_per_s, in processor time. */
+void bench_distances(bench_state *state, double per_iteration, double bytes_per_iteration);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

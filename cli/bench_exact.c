@@ -1,0 +1,289 @@
+/* bench_exact.c - exact search on every instruction set and every device, held against the truth.
+ *
+ * Exact search has one right answer, so this is the proof that all devices compute the same, and
+ * the baseline that a graph has to beat. Queries go in batches, as they would be sent to a device;
+ * how many are asked depends on the device's speed and is in the result.
+ *
+ * Sums of u8 rows are integers and must give the true ids place by place. Distances that are
+ * rounded (f32 rows, and cosine) may come out equal or swapped where the exact ones differ by less
+ * than the rounding; such a place is counted apart and is no difference.
+ */
+#include "cli/bench.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/heap.h"
+#include "cli/result.h"
+#include "cli/terminal.h"
+
+#define BATCH_MOST 256u
+#define PILOT_QUERIES 8u
+#define QUERIES_LEAST 16u
+#define ROUNDING 4e-6 /* relative: sums of f32 in any order, twice the bound at 784 dimensions */
+
+struct target {
+    const char *device; /* as options take it */
+    const char *isa;    /* as the result names it */
+    const char *cpu;    /* cap of the instruction set; NULL on a device */
+};
+
+struct scan {
+    struct bench *bench;
+    const struct target *target;
+    kith_index *index;
+    uint32_t *which;
+    size_t queries;
+    uint32_t batch;
+    char *asked; /* the sample's queries, one after the other */
+    kith_hit *hits;
+    double seconds[PASSES_MOST];
+    size_t passes, calls;
+    double *latency_us;
+    uint64_t distances;
+};
+
+static bool exact_in_integers(const struct bench *b)
+{
+    return b->data.type == KITH_U8 && b->data.metric != KITH_COSINE;
+}
+
+static double exact_distance(const struct bench *b, size_t query, uint64_t row)
+{
+    size_t bytes = b->data.base.dim * kith_type_bytes(b->data.type);
+    return recall_distance(b->data.metric, b->data.type, b->data.base.dim,
+                           (const char *)b->data.queries.data + query * bytes,
+                           (const char *)b->data.base.data + row * bytes);
+}
+
+static bool only_rounding(const struct bench *b, size_t query, uint64_t found, uint64_t expected)
+{
+    if (exact_in_integers(b) || found >= b->data.base.rows)
+        return false;
+    double x = exact_distance(b, query, found), y = exact_distance(b, query, expected);
+    return fabs(x - y) <= ROUNDING * fmax(fmax(fabs(x), fabs(y)), 1);
+}
+
+/* Compares place by place; `first` describes the first real difference. */
+static size_t compare(const struct scan *scan, size_t *rounding, json_t **first)
+{
+    const struct bench *b = scan->bench;
+    uint32_t k = b->wishes.k;
+    size_t differences = 0;
+    for (size_t i = 0; i < scan->queries * k; i++) {
+        size_t query = scan->which[i / k];
+        uint64_t expected = b->truth[query * k + i % k], found = scan->hits[i].key;
+        bool empty = scan->hits[i].row == UINT32_MAX;
+        if (!empty && found == expected)
+            continue;
+        if (!empty && only_rounding(b, query, found, expected)) {
+            ++*rounding;
+            continue;
+        }
+        if (differences++ == 0)
+            *first = json_pack("{s:I, s:I, s:I, s:I}", "query", (json_int_t)query, "rank",
+                               (json_int_t)(i % k + 1), "found",
+                               empty ? (json_int_t)-1 : (json_int_t)found, "expected",
+                               (json_int_t)expected);
+    }
+    return differences;
+}
+
+static void record_agreement(const struct scan *scan)
+{
+    struct bench *b = scan->bench;
+    json_t *first = NULL;
+    size_t rounding = 0, differences = compare(scan, &rounding, &first);
+    b->differences += differences > 0;
+    result_append(b->result, "agreement",
+                  json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:I, s:I, s:o}", "device",
+                            scan->target->device, "isa", scan->target->isa, "index", "flat",
+                            "queries", (json_int_t)scan->queries, "k", (json_int_t)b->wishes.k,
+                            "equal", differences == 0, "rounding", (json_int_t)rounding,
+                            "differences", (json_int_t)differences, "first",
+                            first ? first : json_null()));
+}
+
+static void record_run(struct scan *scan)
+{
+    struct bench *b = scan->bench;
+    struct recall recall = judge_all(&b->judge, scan->which, scan->queries, scan->hits);
+    kith_index_stats index = {.size = sizeof index};
+    kith_index_stat(scan->index, &index);
+    struct measured run = {.device = scan->target->device,
+                           .isa = scan->target->isa,
+                           .index = "flat",
+                           .codes = kith_type_name(b->data.type),
+                           .params = json_pack("{s:I, s:I}", "queries", (json_int_t)scan->queries,
+                                               "passes", (json_int_t)scan->passes),
+                           .threads = scan->target->cpu ? b->threads : 1,
+                           .batch = scan->batch,
+                           .k = b->wishes.k,
+                           .recall = recall.strict,
+                           .recall_annb = recall.annb,
+                           .seconds = scan->seconds,
+                           .passes = scan->passes,
+                           .queries = scan->queries,
+                           .latency_us = scan->latency_us,
+                           .calls = scan->calls,
+                           .distances_per_query = (double)scan->distances / (double)scan->queries,
+                           .bytes_per_vector =
+                               (double)(b->store_bytes + index.bytes) / (double)b->data.base.rows};
+    result_run(b->result, &run);
+    record_agreement(scan);
+}
+
+/* One call for `n` queries of the sample from `from` on. */
+static bool ask(struct scan *scan, size_t from, size_t n)
+{
+    const struct bench *b = scan->bench;
+    kith_search_options options = kith_search_defaults(b->wishes.k);
+    kith_search_stats stats = {.size = sizeof stats};
+    size_t bytes = b->data.queries.dim * kith_type_bytes(b->data.type);
+    options.threads = b->threads;
+    if (kith_index_search(scan->index, scan->asked + from * bytes, n, &options,
+                          scan->hits + from * b->wishes.k, &stats)) {
+        bench_failed(scan->bench, scan->target->device, scan->target->isa, kith_last_error());
+        return false;
+    }
+    scan->distances += stats.distances;
+    return true;
+}
+
+static void choose_sample(struct scan *scan, size_t queries)
+{
+    const struct bench *b = scan->bench;
+    size_t bytes = b->data.queries.dim * kith_type_bytes(b->data.type);
+    size_t all = b->data.queries.rows;
+    free(scan->asked);
+    free(scan->hits);
+    free(scan->which);
+    scan->queries = queries < all ? queries : all;
+    scan->which = bench_sample(b, scan->queries);
+    scan->asked = heap_alloc(scan->queries, bytes);
+    scan->hits = heap_alloc(scan->queries * b->wishes.k, sizeof *scan->hits);
+    for (size_t i = 0; i < scan->queries; i++)
+        memcpy(scan->asked + i * bytes, (const char *)b->data.queries.data + scan->which[i] * bytes,
+               bytes);
+}
+
+/* The first call pays for compiling and for memory that is touched for the first time; the second
+ * says how long a query takes. */
+static bool pilot(struct scan *scan, double seconds)
+{
+    choose_sample(scan, PILOT_QUERIES);
+    if (!ask(scan, 0, 1))
+        return false;
+    double begin = seconds_now();
+    if (!ask(scan, 0, scan->queries))
+        return false;
+    double each = (seconds_now() - begin) / (double)scan->queries;
+    double fits = fmax(seconds / PASSES_WANTED / each, QUERIES_LEAST);
+    choose_sample(scan, fits < 1e9 ? (size_t)fits : 1000000000u);
+    /* Batches as even as they can be, so that their times can be compared. */
+    size_t calls = (scan->queries + BATCH_MOST - 1) / BATCH_MOST;
+    scan->batch = (uint32_t)((scan->queries + calls - 1) / calls);
+    return true;
+}
+
+static bool measure_pass(struct scan *scan)
+{
+    double begin = seconds_now();
+    scan->distances = 0;
+    for (size_t from = 0; from < scan->queries; from += scan->batch) {
+        size_t left = scan->queries - from, n = left < scan->batch ? left : scan->batch;
+        double call = seconds_now();
+        if (!ask(scan, from, n))
+            return false;
+        scan->latency_us[scan->calls++] = (seconds_now() - call) * 1e6;
+    }
+    scan->seconds[scan->passes++] = seconds_now() - begin;
+    return true;
+}
+
+static void measure(struct scan *scan, double seconds)
+{
+    double deadline = seconds_now() + seconds;
+    if (!pilot(scan, seconds))
+        return;
+    size_t calls = (scan->queries + scan->batch - 1) / scan->batch;
+    scan->latency_us = heap_alloc(calls * PASSES_WANTED, sizeof *scan->latency_us);
+    for (size_t pass = 0; pass < PASSES_WANTED; pass++) {
+        double left = deadline - seconds_now();
+        if (pass > 0 && (interrupt_pending() || left < scan->seconds[pass - 1] / 2))
+            break;
+        if (!measure_pass(scan))
+            return;
+    }
+    record_run(scan);
+}
+
+static kith_index *open_index(struct bench *b, const struct target *target)
+{
+    kith_index_options options = kith_index_defaults(KITH_FLAT);
+    kith_index *index = NULL;
+    options.device = target->device;
+    options.cpu = target->cpu;
+    options.threads = b->threads;
+    if (kith_index_create(b->store, &options, &index) || kith_index_build(index, NULL, NULL)) {
+        bench_failed(b, target->device, target->isa, kith_last_error());
+        kith_index_close(index);
+        return NULL;
+    }
+    kith_index_stats stats = {.size = sizeof stats};
+    kith_store_stats store = {.size = sizeof store};
+    if (!target->cpu && !kith_index_stat(index, &stats) && !kith_store_stat(b->store, &store))
+        result_build(b->result, target->device, &options, kith_type_name(b->data.type), &stats,
+                     &store);
+    return index;
+}
+
+static void run_target(struct bench *b, const struct target *target, double seconds)
+{
+    struct scan scan = {.bench = b, .target = target};
+    scan.index = open_index(b, target);
+    if (scan.index)
+        measure(&scan, seconds);
+    kith_index_close(scan.index);
+    free(scan.latency_us);
+    free(scan.asked);
+    free(scan.hits);
+    free(scan.which);
+}
+
+static size_t list_targets(const struct bench *b, struct target *targets, kith_device_info *infos)
+{
+    size_t n = 0;
+    const char *isa;
+    for (size_t i = 0; bench_wants(b, "cpu") && (isa = kith_cpu_level(i)); i++)
+        targets[n++] = (struct target){"cpu", isa, isa};
+    for (size_t i = 0; i < kith_devices_count(b->devices); i++) {
+        infos[i].size = sizeof infos[i];
+        if (kith_devices_get(b->devices, i, &infos[i]) || !infos[i].usable)
+            continue;
+        if (strcmp(infos[i].id, "cpu") && bench_wants(b, infos[i].id))
+            targets[n++] = (struct target){infos[i].id, "opencl", NULL};
+    }
+    return n;
+}
+
+void bench_exact(struct bench *bench, double seconds)
+{
+    size_t devices = kith_devices_count(bench->devices), levels = 0;
+    while (kith_cpu_level(levels))
+        levels++;
+    struct target *targets = heap_alloc(devices + levels, sizeof *targets);
+    kith_device_info *infos = heap_alloc(devices, sizeof *infos);
+    size_t n = list_targets(bench, targets, infos);
+    double deadline = seconds_now() + seconds;
+    struct progress progress;
+    progress_begin(&progress, "exact search");
+    for (size_t i = 0; i < n && !interrupt_pending(); i++) {
+        progress_step(&progress, i, n);
+        run_target(bench, &targets[i], fmax(deadline - seconds_now(), 0) / (double)(n - i));
+    }
+    progress_end(&progress);
+    free(infos);
+    free(targets);
+}

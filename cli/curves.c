@@ -1,0 +1,115 @@
+/* curves.c - groups runs by contender.
+ *
+ * Results hold dozens of runs, so finding a run's curve by walking the list is enough.
+ */
+#include "cli/curves.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/heap.h"
+#include "cli/result.h"
+
+/* A file from elsewhere may say anything; beyond these it is no measurement. */
+#define QPS_LEAST 1e-6
+#define QPS_MOST 1e15
+
+static struct curve describe(const json_t *run)
+{
+    struct curve c = {.device = result_text(run, "device"),
+                      .isa = result_text(run, "isa"),
+                      .index = result_text(run, "index"),
+                      .library = result_text(run, "library"),
+                      .threads = (uint32_t)result_count(run, "threads"),
+                      .batch = (uint32_t)result_count(run, "batch")};
+    c.exact = !strcmp(c.index, "flat");
+    return c;
+}
+
+static void name_curve(struct curve *c)
+{
+    char threads[32] = "";
+    /* The threads of a device are its own business; those of the host are a choice. */
+    if (c->threads > 1 && !strcmp(c->device, "cpu"))
+        snprintf(threads, sizeof threads, ", %u threads", c->threads);
+    bool named = strcmp(c->isa, "opencl") != 0; /* the device's id says as much */
+    snprintf(c->label, sizeof c->label, "%.30s%s%.10s%s%.20s%s%s", c->library,
+             *c->library ? " " : "", c->device, named ? " " : "", named ? c->isa : "",
+             c->exact ? " exact" : "", threads);
+}
+
+static bool same_contender(const struct curve *a, const struct curve *b)
+{
+    return !strcmp(a->device, b->device) && !strcmp(a->isa, b->isa) &&
+           !strcmp(a->index, b->index) && !strcmp(a->library, b->library) &&
+           a->threads == b->threads && a->batch == b->batch;
+}
+
+static struct curve *find_or_add(struct curves *curves, const struct curve *wanted, size_t runs)
+{
+    for (size_t i = 0; i < curves->count; i++)
+        if (same_contender(&curves->items[i], wanted))
+            return &curves->items[i];
+    struct curve *added = &curves->items[curves->count++];
+    *added = *wanted;
+    name_curve(added);
+    added->points = heap_alloc(runs, sizeof *added->points);
+    return added;
+}
+
+static int by_recall(const void *a, const void *b)
+{
+    const struct point *x = a, *y = b;
+    if (x->recall < y->recall || x->recall > y->recall)
+        return x->recall < y->recall ? -1 : 1;
+    double ef_x = result_number(x->run, "params.ef"), ef_y = result_number(y->run, "params.ef");
+    return (ef_x > ef_y) - (ef_x < ef_y);
+}
+
+struct curves curves_collect(const json_t *result)
+{
+    const json_t *runs = json_object_get(result, "runs");
+    size_t count = json_array_size(runs);
+    struct curves curves = {.items = heap_alloc(count, sizeof *curves.items)};
+    for (size_t i = 0; i < count; i++) {
+        const json_t *run = json_array_get(runs, i);
+        struct point point = {result_number(run, "recall"), result_number(run, "qps"), run};
+        if (!(point.qps > QPS_LEAST && point.qps < QPS_MOST))
+            continue; /* nothing that could be drawn or ranked */
+        struct curve wanted = describe(run);
+        struct curve *curve = find_or_add(&curves, &wanted, count);
+        curve->points[curve->count++] = point;
+    }
+    for (size_t i = 0; i < curves.count; i++)
+        qsort(curves.items[i].points, curves.items[i].count, sizeof(struct point), by_recall);
+    return curves;
+}
+
+void curves_free(struct curves *curves)
+{
+    for (size_t i = 0; i < curves->count; i++)
+        free(curves->items[i].points);
+    free(curves->items);
+    *curves = (struct curves){0};
+}
+
+static double between(const struct point *a, const struct point *b, double recall)
+{
+    double share = (recall - a->recall) / (b->recall - a->recall);
+    return exp(log(a->qps) + share * (log(b->qps) - log(a->qps)));
+}
+
+double curve_qps(const struct curve *curve, double recall)
+{
+    double best = 0;
+    for (size_t i = 0; i < curve->count; i++) {
+        const struct point *p = &curve->points[i];
+        if (p->recall >= recall)
+            best = fmax(best, p->qps);
+        if (i > 0 && curve->points[i - 1].recall < recall && p->recall > recall)
+            best = fmax(best, between(&curve->points[i - 1], p, recall));
+    }
+    return best;
+}

@@ -1,0 +1,41 @@
+/* scalar_tmpl.h - a template: pair, gather and range from the key of one row.
+ *
+ * Included once a kernel by scalar.c, which first defines KEY(x): KEY(key) is the function
+ *   uint32_t key(const ki_query *, const ki_rows *, uint32_t id)
+ * and the names made are KEY(pair), KEY(gather), KEY(range), KEY(fill). KEY is undefined again at
+ * the end. There are no groups here: a row at a time is what plain registers hold.
+ */
+static uint32_t KEY(pair)(const ki_query *query, const ki_rows *rows, uint32_t id)
+{
+    return KEY(key)(query, rows, id);
+}
+
+static void KEY(gather)(const ki_query *query, const ki_rows *rows, const uint32_t *ids, size_t n,
+                        uint32_t *keys)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rows->prefetch_lines && i + 1 < n)
+            prefetch_rows(rows, ids + i + 1, 1);
+        keys[i] = KEY(pair)(query, rows, ids[i]);
+    }
+}
+
+static void KEY(range)(const ki_query *query, const ki_rows *rows, uint32_t first, size_t n,
+                       uint32_t *keys)
+{
+    for (size_t i = 0; i < n; i++)
+        keys[i] = KEY(pair)(query, rows, first + (uint32_t)i);
+}
+
+static void KEY(fill)(ki_kernel *kernel, ki_prepare_fn prepare, ki_key_form form)
+{
+    kernel->prepare = prepare;
+    kernel->pair = KEY(pair);
+    kernel->gather = KEY(gather);
+    kernel->range = KEY(range);
+    kernel->form = form;
+    for (int slot = 0; slot < KI_SLOT_COUNT; slot++)
+        kernel->from[slot] = KI_ISA_SCALAR;
+}
+
+#undef KEY

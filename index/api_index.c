@@ -1,0 +1,167 @@
+/* api_index.c - the public calls that make, build, judge and describe an index. */
+#include "index/objects.h"
+#include "index/build.h"
+#include "index/checks.h"
+#include "index/host.h"
+#include <stdlib.h>
+#include <time.h>
+
+kith_index_options kith_index_defaults(kith_index_kind kind)
+{
+    return (kith_index_options){.size = sizeof(kith_index_options),
+                                .kind = kind,
+                                .m = 16,
+                                .ef_construction = 200,
+                                .alpha = 1,
+                                .seed = 1};
+}
+
+static kith_status check_options(const kith_index_options *o)
+{
+    if (o->kind != KITH_FLAT && o->kind != KITH_HNSW)
+        return ki_fail(KITH_EINVAL, "%d is no kind of index", (int)o->kind);
+    kith_status status = ki_check_threads(o->threads);
+    if (status || o->kind == KITH_FLAT)
+        return status;
+    if (o->m < KI_M_MIN || o->m > KI_M_MAX)
+        return ki_fail(KITH_EINVAL, "m = %u is not in %d..%d", o->m, KI_M_MIN, KI_M_MAX);
+    if (o->ef_construction < 1 || o->ef_construction > KI_EF_MAX)
+        return ki_fail(KITH_EINVAL, "ef_construction = %u is not in 1..%d", o->ef_construction,
+                       KI_EF_MAX);
+    if (!(o->alpha >= 1 && o->alpha <= 2))
+        return ki_fail(KITH_EINVAL, "alpha = %g is not in 1..2", (double)o->alpha);
+    return KITH_OK;
+}
+
+/* "cpu" or NULL: *ordinal is -1; "oclN": N. */
+static kith_status parse_device(const char *name, long *ordinal)
+{
+    *ordinal = -1;
+    if (!name || !*name || !strcmp(name, "cpu"))
+        return KITH_OK;
+    char *end = NULL;
+    if (!strncmp(name, "ocl", 3) && name[3] >= '0' && name[3] <= '9') {
+        *ordinal = strtol(name + 3, &end, 10);
+        if (!*end && *ordinal < 10000)
+            return KITH_OK;
+    }
+    return ki_fail(KITH_ENODEVICE, "'%.40s' is no device; there are cpu, ocl0, ocl1, ...", name);
+}
+
+static kith_status open_flat(kith_index *index, long ordinal)
+{
+    ki_device *device = NULL;
+    const kith_store *store = index->store;
+    kith_status status = ordinal < 0
+                             ? ki_host_open(&index->kernels, index->options.threads, &device)
+                             : ki_opencl_open((uint32_t)ordinal, &device);
+    if (status)
+        return status;
+    return ki_flat_open(device, ordinal < 0, index->kernel, store->table, &store->options,
+                        index->options.threads, &index->flat);
+}
+
+static kith_status open_graph(kith_index *index, long ordinal)
+{
+    const kith_index_options *o = &index->options;
+    if (ordinal >= 0)
+        return ki_fail(KITH_EUNSUPPORTED,
+                       "a graph cannot be walked on 'ocl%ld'; OpenCL devices "
+                       "take flat indexes",
+                       ordinal);
+    ki_graph_options options = {index->store->options.dim, o->m, o->ef_construction, o->alpha,
+                                o->seed};
+    return ki_graph_open(index->store->table, &options, &index->graph);
+}
+
+kith_status kith_index_create(kith_store *store, const kith_index_options *options,
+                              kith_index **out)
+{
+    kith_index_options defaults = kith_index_defaults(KITH_HNSW), chosen;
+    uint64_t features = 0;
+    long ordinal = -1;
+    kith_status status = ki_read_options(options, &defaults, sizeof defaults, &chosen);
+    if (!status)
+        status = check_options(&chosen);
+    if (!status)
+        status = parse_device(chosen.device, &ordinal);
+    if (!status)
+        status = ki_choose_features(chosen.cpu, &features);
+    if (status)
+        return status;
+    kith_index *index = ki_zalloc(sizeof *index);
+    if (!index)
+        return ki_no_memory("an index", sizeof *index);
+    chosen.device = chosen.cpu = NULL;
+    index->store = store;
+    index->options = chosen;
+    index->on_host = ordinal < 0;
+    ki_kernels_fill(features, &index->kernels);
+    index->kernel = &index->kernels.at[store->options.metric][store->options.type];
+    ki_table_pin(store->table);
+    status = chosen.kind == KITH_FLAT ? open_flat(index, ordinal) : open_graph(index, ordinal);
+    if (status)
+        kith_index_close(index);
+    else
+        *out = index;
+    return status;
+}
+
+void kith_index_close(kith_index *index)
+{
+    if (!index)
+        return;
+    ki_graph_close(index->graph);
+    ki_flat_close(index->flat);
+    ki_table_unpin(index->store->table);
+    ki_free(index);
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void *user)
+{
+    double start = seconds_now();
+    kith_status status;
+    uint32_t threads = index->options.threads;
+    if (index->graph) {
+        ki_build_options options = {.kernel = index->kernel,
+                                    .type = index->store->options.type,
+                                    .metric = index->store->options.metric,
+                                    .threads = threads,
+                                    .progress = progress,
+                                    .user = user};
+        status = ki_graph_build(index->graph, &options);
+    } else {
+        status = ki_flat_refresh(index->flat);
+    }
+    index->build_seconds += seconds_now() - start;
+    index->build_threads = threads ? threads : ki_processor_count();
+    return status;
+}
+
+kith_status kith_index_stat(const kith_index *index, kith_index_stats *out)
+{
+    kith_index_stats stats = {.threads = index->build_threads,
+                              .build_seconds = index->build_seconds};
+    if (index->graph) {
+        stats.nodes = index->graph->layer[0].nodes;
+        stats.links = ki_graph_link_total(index->graph);
+        stats.layers = index->graph->layers;
+        stats.bytes = ki_graph_bytes(index->graph);
+        stats.digest = ki_graph_digest(index->graph);
+    } else {
+        stats.nodes = ki_table_live_count(index->store->table);
+    }
+    return ki_write_result(&stats, sizeof stats, out);
+}
+
+kith_status kith_index_check(const kith_index *index)
+{
+    return index->graph ? ki_graph_check(index->graph) : KITH_OK;
+}

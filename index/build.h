@@ -1,0 +1,21 @@
+/* build.h - bringing a graph up to its table: see build.c. May include graph.h and workers.h. */
+#ifndef KI_BUILD_H
+#define KI_BUILD_H
+
+#include "index/graph.h"
+#include "index/workers.h"
+
+typedef struct ki_build_options {
+    const ki_kernel *kernel;
+    kith_type type;
+    kith_metric metric;
+    uint32_t threads; /* 0: all */
+    kith_progress_fn progress;
+    void *user;
+} ki_build_options;
+
+/* Links every live row of the table that the graph has not seen. After ENOMEM or ECANCELLED the
+ * graph is whole and holds the rows that were linked until then; graph->seen says how far. */
+kith_status ki_graph_build(ki_graph *graph, const ki_build_options *options);
+
+#endif

@@ -1,0 +1,131 @@
+/* checks.c - see checks.h: the last to distrust the caller. */
+#include "index/checks.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { THREADS_MOST = 1024, DIM_MOST = 65535, DIM_MOST_U8 = 33025 /* 33025 * 255 * 255 < 2^31 */ };
+
+static const char *const type_names[] = {"f32", "u8"};
+static const char *const metric_names[] = {"l2sq", "ip", "cosine"};
+
+const char *kith_type_name(kith_type type)
+{
+    return (unsigned)type < KI_TYPE_COUNT ? type_names[type] : NULL;
+}
+
+const char *kith_metric_name(kith_metric metric)
+{
+    return (unsigned)metric < KI_METRIC_COUNT ? metric_names[metric] : NULL;
+}
+
+size_t kith_type_bytes(kith_type type)
+{
+    return type == KITH_F32 ? 4 : type == KITH_U8 ? 1 : 0;
+}
+
+kith_status kith_type_parse(const char *name, kith_type *out)
+{
+    for (int i = 0; i < KI_TYPE_COUNT; i++)
+        if (!strcmp(name, type_names[i])) {
+            *out = (kith_type)i;
+            return KITH_OK;
+        }
+    return ki_fail(KITH_EINVAL, "'%.40s' is no row type; there are f32 and u8", name);
+}
+
+kith_status kith_metric_parse(const char *name, kith_metric *out)
+{
+    for (int i = 0; i < KI_METRIC_COUNT; i++)
+        if (!strcmp(name, metric_names[i])) {
+            *out = (kith_metric)i;
+            return KITH_OK;
+        }
+    return ki_fail(KITH_EINVAL, "'%.40s' is no metric; there are l2sq, ip and cosine", name);
+}
+
+kith_status ki_check_shape(uint32_t dim, kith_type type, kith_metric metric)
+{
+    if (!kith_type_name(type))
+        return ki_fail(KITH_EINVAL, "%d is no row type", (int)type);
+    if (!kith_metric_name(metric))
+        return ki_fail(KITH_EINVAL, "%d is no metric", (int)metric);
+    uint32_t most = type == KITH_U8 ? DIM_MOST_U8 : DIM_MOST;
+    if (dim < 1 || dim > most)
+        return ki_fail(KITH_EINVAL, "dimension %u is not in 1..%u for %s rows", dim, most,
+                       kith_type_name(type));
+    return KITH_OK;
+}
+
+kith_status ki_check_threads(uint32_t threads)
+{
+    if (threads > THREADS_MOST)
+        return ki_fail(KITH_EINVAL, "%u threads were asked for; the most is %d", threads,
+                       THREADS_MOST);
+    return KITH_OK;
+}
+
+static kith_status check_floats(const float *vector, uint32_t dim, const char *name, size_t number)
+{
+    for (uint32_t i = 0; i < dim; i++)
+        if (!isfinite(vector[i]))
+            return ki_fail(KITH_EINVAL, "element %u of %s %zu is %s", i, name, number,
+                           isnan(vector[i]) ? "not a number (NaN)" : "infinite");
+    return KITH_OK;
+}
+
+kith_status ki_check_vector(kith_metric metric, kith_type type, uint32_t dim, const void *vector,
+                            const char *name, size_t number)
+{
+    if (type != KITH_F32)
+        return KITH_OK;
+    kith_status status = check_floats(vector, dim, name, number);
+    if (status || metric != KITH_COSINE)
+        return status;
+    const float *x = vector;
+    double norm2 = 0;
+    for (uint32_t i = 0; i < dim; i++)
+        norm2 += (double)x[i] * x[i];
+    if (sqrt(norm2) > 3.4028234663852886e38)
+        return ki_fail(KITH_EINVAL, "the norm of %s %zu is %g, beyond f32", name, number,
+                       sqrt(norm2));
+    return KITH_OK;
+}
+
+static kith_status no_level(const char *source, const char *level)
+{
+    return ki_fail(KITH_EINVAL, "%s '%.40s' names no instruction set", source, level);
+}
+
+/* The environment is a cap that may be the same on many machines: asking for more than there is
+ * asks for nothing. The program's own choice is meant for this machine: then it is an error. */
+kith_status ki_choose_features(const char *level, uint64_t *out)
+{
+    uint64_t detected = ki_cpu_features(), features = detected, mask;
+    const char *environment = getenv("KITH_CPU");
+    if (environment && *environment) {
+        if (!ki_cpu_mask(environment, &mask))
+            return no_level("KITH_CPU", environment);
+        features &= mask;
+    }
+    if (level && *level) {
+        if (!ki_cpu_mask(level, &mask))
+            return no_level("instruction set", level);
+        if (mask & ~detected)
+            return ki_fail(KITH_EINVAL, "this machine or build does not have '%.40s'", level);
+        features &= mask;
+    }
+    *out = features;
+    return KITH_OK;
+}
+
+const char *kith_cpu_level(size_t i)
+{
+    uint64_t features = 0;
+    if (ki_choose_features(NULL, &features))
+        return NULL;
+    for (int isa = KI_ISA_SCALAR; isa < KI_ISA_COUNT; isa++)
+        if ((isa == KI_ISA_SCALAR || (features & KI_BIT(isa))) && i-- == 0)
+            return ki_isa_name((ki_isa)isa);
+    return NULL;
+}

@@ -1,0 +1,233 @@
+/* flat.c - exact search: the oracle of every test, and the answer where a graph does not pay.
+ *
+ * A device answers with rounded or exact keys for the rows that it was given. What it cannot know
+ * is added here: rows that were put since are scanned on the host, rows that were deleted since
+ * are asked for in excess and dropped, and rounded keys are ranked again (rerank.c). So a search
+ * sees every write, and its answer is the same on every device.
+ *
+ * One search at a time: devices promise no more.
+ */
+#include "index/flat.h"
+#include <pthread.h>
+
+enum { CHUNK = 1024 }; /* queries answered at a time: bounds the memory for candidates */
+
+struct ki_flat {
+    ki_device *device;
+    ki_device_rows *rows; /* NULL on the host and before the first refresh */
+    bool on_host;
+    const ki_kernel *kernel; /* of the host, for newer rows and further candidates */
+    const ki_table *table;
+    kith_store_options store;
+    ki_workers *workers;
+    uint32_t given;        /* rows that the device holds are below this */
+    uint64_t given_live;   /* how many of them were live */
+    pthread_mutex_t mutex; /* one search at a time */
+};
+
+ki_row_set ki_table_row_set(const ki_table *table, const kith_store_options *store)
+{
+    const ki_slab *slab = ki_table_slab(table);
+    return (ki_row_set){.rows = {.base = slab->base,
+                                 .stride = slab->stride,
+                                 .aux = slab->aux,
+                                 .aux_stride = slab->aux_stride,
+                                 .dim = store->dim},
+                        .live = ki_table_live(table),
+                        .count = ki_table_rows(table),
+                        .type = store->type,
+                        .metric = store->metric};
+}
+
+kith_status ki_flat_open(ki_device *device, bool on_host, const ki_kernel *kernel,
+                         const ki_table *table, const kith_store_options *store, uint32_t threads,
+                         ki_flat **out)
+{
+    ki_flat *flat = ki_zalloc(sizeof *flat);
+    if (!flat) {
+        device->ops->close(device);
+        return ki_no_memory("a flat index", sizeof *flat);
+    }
+    *flat = (ki_flat){
+        .device = device, .on_host = on_host, .kernel = kernel, .table = table, .store = *store};
+    pthread_mutex_init(&flat->mutex, NULL);
+    kith_status status = ki_workers_open(threads, &flat->workers);
+    if (status)
+        ki_flat_close(flat);
+    else
+        *out = flat;
+    return status;
+}
+
+void ki_flat_close(ki_flat *flat)
+{
+    if (!flat)
+        return;
+    if (flat->rows)
+        flat->device->ops->drop_rows(flat->rows);
+    flat->device->ops->close(flat->device);
+    ki_workers_close(flat->workers);
+    pthread_mutex_destroy(&flat->mutex);
+    ki_free(flat);
+}
+
+static uint64_t live_below(const ki_table *table, uint32_t rows)
+{
+    const uint64_t *live = ki_table_live(table);
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < rows / 64; i++)
+        count += (uint64_t)__builtin_popcountll(live[i]);
+    if (rows % 64)
+        count += (uint64_t)__builtin_popcountll(live[rows / 64] & ((UINT64_C(1) << rows % 64) - 1));
+    return count;
+}
+
+kith_status ki_flat_refresh(ki_flat *flat)
+{
+    ki_row_set set = ki_table_row_set(flat->table, &flat->store);
+    ki_device_rows *rows = NULL;
+    if (flat->rows)
+        flat->device->ops->drop_rows(flat->rows);
+    flat->rows = NULL;
+    flat->given = 0;
+    flat->given_live = 0;
+    if (!set.count)
+        return KITH_OK;
+    kith_status status = flat->device->ops->put_rows(flat->device, &set, &rows);
+    if (status)
+        return status;
+    flat->rows = rows;
+    flat->given = set.count;
+    flat->given_live = live_below(flat->table, set.count);
+    return KITH_OK;
+}
+
+/* Merges the answers of newer rows into those of the device, in place: both ascending. */
+static void merge(uint64_t *answers, uint32_t have, const uint64_t *newer)
+{
+    ki_pool pool = {.entry = answers, .size = have, .capacity = have};
+    for (uint32_t i = 0; i < have && newer[i] < answers[have - 1]; i++)
+        ki_pool_offer(&pool, newer[i]);
+}
+
+/* Rows deleted since the device got them leave; the rest moves up. */
+static void drop_dead(const uint64_t *live, uint64_t *answers, uint32_t have)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < have && answers[i] != UINT64_MAX; i++)
+        if (ki_is_live(live, (uint32_t)answers[i]))
+            answers[n++] = answers[i];
+    while (n < have)
+        answers[n++] = UINT64_MAX;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Rows that the device never got, compared on the host and merged with its answers. */
+static kith_status scan_newer(ki_flat *flat, const ki_row_set *set, const ki_queries *queries,
+                              uint32_t want, uint64_t *answers, uint64_t *beyond)
+{
+    size_t bytes = queries->count * want * sizeof *answers;
+    uint64_t *newer = ki_alloc(bytes);
+    if (!newer)
+        return ki_no_memory("answers from new rows", bytes);
+    kith_status status =
+        ki_scan(flat->kernel, set, flat->given, set->count, queries, want, flat->workers, newer);
+    for (size_t i = 0; i < queries->count && !status; i++) {
+        uint64_t *mine = answers + i * want;
+        merge(mine, want, newer + i * want);
+        beyond[i] = least(beyond[i], least(newer[(i + 1) * want - 1], mine[want - 1]));
+    }
+    ki_free(newer);
+    return status;
+}
+
+/* The device's answers, brought up to date with the table. `beyond` as in ki_candidates: taken
+ * before dead rows leave, since a row behind the device's last answer is still behind it. */
+static kith_status scan_device(ki_flat *flat, const ki_row_set *set, const ki_queries *queries,
+                               uint32_t want, uint64_t *answers, uint64_t *beyond)
+{
+    kith_status status = KITH_OK;
+    if (flat->rows)
+        status = flat->device->ops->scan(flat->rows, queries->base, queries->stride, queries->count,
+                                         want, answers);
+    else
+        memset(answers, 0xff, queries->count * want * sizeof *answers);
+    if (status)
+        return status;
+    for (size_t i = 0; i < queries->count; i++) {
+        beyond[i] = answers[(i + 1) * want - 1];
+        drop_dead(set->live, answers + i * want, want);
+    }
+    if (set->count == flat->given)
+        return KITH_OK;
+    return scan_newer(flat, set, queries, want, answers, beyond);
+}
+
+static bool keys_are_exact(const ki_flat *flat)
+{
+    return flat->kernel->form != KI_KEY_FLOAT;
+}
+
+/* Scans, and ranks again where it must. `answers` holds want + 1 places a query. */
+static kith_status answer_chunk(ki_flat *flat, const ki_row_set *set, const ki_rounding *rounding,
+                                const ki_queries *queries, uint32_t k, uint32_t want,
+                                uint64_t *answers, ki_ranked *ranked)
+{
+    uint64_t *beyond = answers + queries->count * want;
+    kith_status status = scan_device(flat, set, queries, want, answers, beyond);
+    if (status)
+        return status;
+    ki_candidates candidates = {answers, beyond, want};
+    if (!keys_are_exact(flat))
+        return ki_rank_all(set, rounding, flat->kernel, queries, &candidates, k, flat->workers,
+                           ranked);
+    for (size_t i = 0; i < queries->count; i++)
+        ki_rank_exact_keys(flat->kernel->form, answers + i * want, want, k, ranked + i * k);
+    return KITH_OK;
+}
+
+/* On the host the rows are where they are: a view of them as of now is all the device needs. */
+static kith_status see_rows_now(ki_flat *flat, uint32_t k, uint32_t *want)
+{
+    kith_status status = flat->on_host ? ki_flat_refresh(flat) : KITH_OK;
+    if (status)
+        return status;
+    uint64_t dead = flat->given_live - live_below(flat->table, flat->given);
+    uint64_t most = flat->device->ops->max_k(flat->device);
+    uint64_t wanted = (keys_are_exact(flat) ? k : ki_rank_wanted(k)) + dead;
+    if (k + dead > most)
+        return ki_fail(KITH_EUNSUPPORTED,
+                       "k = %u with %llu rows deleted since the build: this device gives at most "
+                       "%llu answers; build the index again or use the host",
+                       k, (unsigned long long)dead, (unsigned long long)most);
+    *want = (uint32_t)(wanted < most ? wanted : most);
+    return KITH_OK;
+}
+
+kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k, ki_ranked *ranked)
+{
+    pthread_mutex_lock(&flat->mutex);
+    uint32_t want = 0;
+    uint64_t *answers = NULL;
+    kith_status status = see_rows_now(flat, k, &want);
+    ki_row_set set = ki_table_row_set(flat->table, &flat->store);
+    ki_rounding rounding = {0};
+    size_t chunk = queries->count < CHUNK ? queries->count : CHUNK;
+    if (!status && !keys_are_exact(flat))
+        ki_rounding_of(&set, flat->kernel->form, &rounding);
+    size_t bytes = chunk * ((size_t)want + 1) * sizeof *answers;
+    if (!status && !(answers = ki_alloc(bytes)))
+        status = ki_no_memory("answers", bytes);
+    for (size_t i = 0; i < queries->count && !status; i += chunk) {
+        size_t left = queries->count - i;
+        ki_queries part = {ki_query_at(queries, i), queries->stride, left < chunk ? left : chunk};
+        status = answer_chunk(flat, &set, &rounding, &part, k, want, answers, ranked + i * k);
+    }
+    ki_free(answers);
+    pthread_mutex_unlock(&flat->mutex);
+    return status;
+}

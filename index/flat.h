@@ -1,0 +1,25 @@
+/* flat.h - the exact index on one device: see flat.c. May include scan.h and kv/table.h. */
+#ifndef KI_FLAT_H
+#define KI_FLAT_H
+
+#include "index/scan.h"
+#include "kv/table.h"
+
+typedef struct ki_flat ki_flat;
+
+/* Takes over `device` in every case (closes it on failure). The table must outlive the index. */
+kith_status ki_flat_open(ki_device *device, bool on_host, const ki_kernel *kernel,
+                         const ki_table *table, const kith_store_options *store, uint32_t threads,
+                         ki_flat **out);
+void ki_flat_close(ki_flat *flat);
+
+/* Sends the rows as they are now to the device. Nothing to do on the host. */
+kith_status ki_flat_refresh(ki_flat *flat);
+
+/* The k nearest live rows of each query, exact as of now. */
+kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k, ki_ranked *ranked);
+
+/* The rows of a table as devices and scans want them. */
+ki_row_set ki_table_row_set(const ki_table *table, const kith_store_options *store);
+
+#endif

@@ -1,0 +1,102 @@
+/* graph.h - the HNSW graph as data: layers of fixed-degree link rows.
+ *
+ * May include kernels/ and kv/. The one idea: every layer is the same thing, rows to measure
+ * against and a fixed number of link slots a node, so one loop walks them all. Layer 0 holds
+ * every node under its row number and reads the store's own rows. A layer above holds about one
+ * node in m, under ids of its own (0, 1, 2, ...), with private copies of their rows: the descent
+ * then touches a few compact megabytes instead of lines scattered over the store. `down` leads
+ * from an id to the id of the same node one layer below.
+ *
+ * A link row has no count: ids first, KI_NO_LINK behind them up to the degree. Its first `kept`
+ * links are tree links, which pruning never drops: each node but the first of a layer has one
+ * earlier node as its parent, and the link lies in both lists. So a layer is strongly connected
+ * by construction, whatever the data look like, and a walk can reach every node from any start.
+ * A quarter of the slots is the most that tree links may take; parents precede their children, so
+ * there is no cycle and some earlier node always has room.
+ */
+#ifndef KI_GRAPH_H
+#define KI_GRAPH_H
+
+#include "kernels/kernels.h"
+#include "kv/table.h"
+
+#define KI_NO_LINK UINT32_MAX
+
+enum {
+    KI_LAYERS_MAX = 16, /* m >= 4, so layer 15 of 2^31 rows holds 2 of them */
+    KI_M_MIN = 4,
+    KI_M_MAX = 128,
+    KI_EF_MAX = 1 << 16,
+    KI_ABSENT = 255 /* the level of a row that is not in the graph */
+};
+
+typedef struct ki_layer {
+    ki_rows rows;   /* the store's slab in layer 0, else `copies` */
+    ki_slab copies; /* empty in layer 0 */
+    ki_arena links_arena, kept_arena, down_arena;
+    uint32_t *links; /* degree slots a node */
+    uint8_t *kept;   /* tree links of a node, at the front of its slots */
+    uint32_t *down;  /* NULL in layer 0 */
+    uint32_t degree; /* a multiple of 16 in layer 0: whole 64-byte lines */
+    uint32_t count;  /* ids in use are below this */
+    uint32_t nodes;  /* of them in the graph: in layer 0, rows deleted before a build are not */
+    uint32_t roomy;  /* every node below this id has all the tree links it may have */
+    uint32_t root;   /* the first node: all others hang below it */
+} ki_layer;
+
+typedef struct ki_graph {
+    ki_layer layer[KI_LAYERS_MAX];
+    uint32_t layers; /* in use; 0 while empty */
+    uint32_t entry;  /* an id of the highest layer */
+    ki_arena level_arena;
+    uint8_t *level; /* of each row that was seen: highest layer, or KI_ABSENT */
+    uint32_t seen;  /* rows below this were offered to the graph */
+    uint32_t m, ef_construction;
+    float alpha;
+    uint64_t seed;
+    const ki_table *table;
+    uint32_t dim;
+} ki_graph;
+
+typedef struct ki_graph_options {
+    uint32_t dim, m, ef_construction;
+    float alpha;
+    uint64_t seed;
+} ki_graph_options;
+
+/* An empty graph over the rows of `table`, which must outlive it. */
+kith_status ki_graph_open(const ki_table *table, const ki_graph_options *options, ki_graph **out);
+void ki_graph_close(ki_graph *graph);
+
+static inline uint32_t *ki_links(const ki_layer *layer, uint32_t id)
+{
+    return layer->links + (size_t)id * layer->degree;
+}
+
+/* The number of links in a row of slots. */
+uint32_t ki_link_count(const ki_layer *layer, uint32_t id);
+
+/* Layer 0's rows follow the store's slab; call before rows beyond the last build are read. */
+void ki_graph_follow_rows(ki_graph *graph);
+
+/* The level of a key: how many layers its node rises above layer 0. A hash of key and seed, so
+ * that it does not depend on the order of insertion: P(level >= l) = m^-l. */
+uint32_t ki_graph_level(const ki_graph *graph, const void *key, size_t key_len);
+
+/* Gives row `row` its nodes in layers 0..level, without links. Fails before it changes. */
+kith_status ki_graph_add_node(ki_graph *graph, uint32_t row, uint32_t level);
+
+/* The ids that the last ki_graph_add_node gave its node, from layer 0 upwards. */
+void ki_graph_newest(const ki_graph *graph, uint32_t row, uint32_t level, uint32_t *ids);
+
+/* Marks a row as seen but absent (it was deleted before it was linked). */
+kith_status ki_graph_skip_row(ki_graph *graph, uint32_t row);
+
+size_t ki_graph_bytes(const ki_graph *graph);        /* memory beyond the store's */
+uint64_t ki_graph_link_total(const ki_graph *graph); /* in layer 0 */
+uint64_t ki_graph_digest(const ki_graph *graph);     /* of layers, links, levels and entry */
+
+/* Every invariant, in O(nodes + links). ECORRUPT with the first violation. */
+kith_status ki_graph_check(const ki_graph *graph);
+
+#endif

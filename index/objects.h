@@ -1,0 +1,45 @@
+/* objects.h - the insides of the public handles, shared by the files api_*.c.
+ *
+ * May include everything of index/, kernels/ and kv/.
+ */
+#ifndef KI_OBJECTS_H
+#define KI_OBJECTS_H
+
+#include "index/flat.h"
+#include "index/graph.h"
+#include "index/walk.h"
+
+struct kith_store {
+    ki_table *table;
+    kith_store_options options;
+};
+
+struct kith_index {
+    kith_store *store;
+    kith_index_options options; /* its strings are gone: the choice is in what follows */
+    ki_kernels kernels;
+    const ki_kernel *kernel; /* the one of the store's metric and type */
+    ki_graph *graph;         /* hnsw, else NULL */
+    ki_flat *flat;           /* flat, else NULL */
+    bool on_host;
+    double build_seconds;
+    uint32_t build_threads;
+};
+
+/* Reads a sized option struct of any version: what the caller's struct does not have keeps the
+ * default. `defaults` is full and of `bytes` bytes. EINVAL when the size makes no sense. */
+kith_status ki_read_options(const void *given, const void *defaults, size_t bytes, void *out);
+
+/* EINVAL when a result struct's size field makes no sense. */
+kith_status ki_check_result(const void *result);
+
+/* Writes a sized result struct, no further than the caller's struct reaches. */
+kith_status ki_write_result(const void *result, size_t bytes, void *out);
+
+/* EINVAL unless k, threads and prefetch of a search can be. */
+kith_status ki_check_search(const kith_search_options *options);
+
+/* One answer as the caller sees it; row UINT32_MAX gives the empty hit. */
+void ki_fill_hit(const kith_store *store, uint32_t row, double distance, kith_hit *out);
+
+#endif

@@ -1,0 +1,79 @@
+/* prune.c - see prune.h. Turned inside out: instead of asking for each candidate whether a kept
+ * one shadows it (a pair distance at a time, in an order that depends on the data), each newly
+ * kept one is made the query of one gather over all who are still alive, and those it shadows
+ * leave. The same links result, and the kernel sees dozens of rows in a call.
+ *
+ * On ties the candidate goes (not strictly nearer to the node is enough): of many equal vectors a
+ * node keeps one, so equal vectors cannot fill a list and form an island that nothing leaves.
+ */
+#include "index/prune.h"
+#include "kernels/keys.h"
+
+kith_status ki_pruner_open(const ki_pruner_options *options, ki_pruner *out)
+{
+    size_t query_bytes = ki_query_bytes(options->type, options->dim);
+    size_t places = options->places;
+    /* Keys of l2sq and cosine are squared lengths up to a factor, so the slack is squared; inner
+     * products have no scale to stretch. */
+    float slack = options->metric == KITH_IP ? 1 : options->alpha * options->alpha;
+    ki_pruner pruner = {.kernel = options->kernel, .places = options->places, .slack = slack};
+    pruner.query.dim = options->dim;
+    pruner.scratch = ki_alloc_aligned(64, query_bytes);
+    pruner.alive = ki_alloc_aligned(64, places * sizeof *pruner.alive);
+    pruner.ids = ki_alloc_aligned(64, places * sizeof *pruner.ids);
+    pruner.keys = ki_alloc_aligned(64, places * sizeof *pruner.keys);
+    if (!pruner.scratch || !pruner.alive || !pruner.ids || !pruner.keys) {
+        ki_pruner_close(&pruner);
+        return ki_no_memory("pruning", query_bytes + places * 16);
+    }
+    *out = pruner;
+    return KITH_OK;
+}
+
+void ki_pruner_close(ki_pruner *pruner)
+{
+    ki_free(pruner->scratch);
+    ki_free(pruner->alive);
+    ki_free(pruner->ids);
+    ki_free(pruner->keys);
+    *pruner = (ki_pruner){0};
+}
+
+static bool shadows(const ki_pruner *pruner, uint32_t between, uint32_t to_node)
+{
+    if (pruner->slack == 1)
+        return between <= to_node;
+    ki_key_form form = pruner->kernel->form;
+    return (double)pruner->slack * ki_key_distance(form, between) <= ki_key_distance(form, to_node);
+}
+
+/* Lets everyone leave alive[0..n-1] whom `keeper` shadows; returns how many stay, in order. */
+static uint32_t drop_shadowed(ki_pruner *pruner, const ki_rows *rows, uint32_t keeper, uint32_t n)
+{
+    const unsigned char *row = rows->base + (size_t)keeper * rows->stride;
+    pruner->kernel->prepare(row, rows->dim, pruner->scratch, &pruner->query);
+    for (uint32_t i = 0; i < n; i++)
+        pruner->ids[i] = ki_pool_id(pruner->alive[i]);
+    pruner->kernel->gather(&pruner->query, rows, pruner->ids, n, pruner->keys);
+    uint32_t stay = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (!shadows(pruner, pruner->keys[i], ki_pool_key(pruner->alive[i])))
+            pruner->alive[stay++] = pruner->alive[i];
+    return stay;
+}
+
+uint32_t ki_prune(ki_pruner *pruner, const ki_rows *rows, const uint64_t *candidates, uint32_t n,
+                  uint32_t most, uint64_t *kept, uint32_t given)
+{
+    memcpy(pruner->alive, candidates, n * sizeof *candidates);
+    for (uint32_t i = 0; i < given && n; i++)
+        n = drop_shadowed(pruner, rows, ki_pool_id(kept[i]), n);
+    while (n && given < most) {
+        kept[given++] = pruner->alive[0];
+        n--;
+        memmove(pruner->alive, pruner->alive + 1, n * sizeof *pruner->alive);
+        if (n && given < most)
+            n = drop_shadowed(pruner, rows, ki_pool_id(kept[given - 1]), n);
+    }
+    return given;
+}

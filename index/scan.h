@@ -1,0 +1,97 @@
+/* scan.h - exact search by comparing with every row, and ranking again where keys are rounded.
+ *
+ * May include kernels/, pool.h and workers.h. Two ways to scan: range kernels (any type), and
+ * matrix products through OpenBLAS (many queries; gemm.c). Answers are those of device.h: order
+ * key << 32 | row, ascending, the unused rest UINT64_MAX.
+ */
+#ifndef KI_SCAN_H
+#define KI_SCAN_H
+
+#include "index/pool.h"
+#include "index/workers.h"
+#include "kernels/device.h"
+
+/* Queries that lie `stride` bytes apart. */
+typedef struct ki_queries {
+    const unsigned char *base;
+    size_t stride;
+    size_t count;
+} ki_queries;
+
+static inline const void *ki_query_at(const ki_queries *queries, size_t i)
+{
+    return queries->base + i * queries->stride;
+}
+
+/* The k nearest of rows first..last-1 for each query, through range kernels. Exact for u8 under
+ * l2sq and ip. */
+kith_status ki_scan(const ki_kernel *kernel, const ki_row_set *set, uint32_t first, uint32_t last,
+                    const ki_queries *queries, uint32_t k, ki_workers *workers, uint64_t *answers);
+
+/* The same over all rows through matrix products. Keys are rounded, and of the KI_KEY_FLOAT form
+ * for every type and metric. EUNSUPPORTED when this build has no OpenBLAS. */
+bool ki_gemm_available(void);
+kith_status ki_gemm_scan(const ki_row_set *set, const ki_queries *queries, uint32_t k,
+                         ki_workers *workers, uint64_t *answers);
+
+/* From this many f32 queries on the products win; measured, see gemm.c. */
+enum { KI_GEMM_QUERIES = 32 };
+
+/* The end of a walk or a scan that used a pool: its first k live entries as answers. */
+uint32_t ki_pool_answers(const ki_pool *pool, const uint64_t *live, uint32_t k, uint64_t *answers);
+
+static inline bool ki_is_live(const uint64_t *live, uint32_t row)
+{
+    return !live || (live[row / 64] >> (row % 64) & 1);
+}
+
+static inline const ki_aux *ki_aux_at(const ki_row_set *set, uint32_t row)
+{
+    return (const void *)(set->rows.aux + (size_t)row * set->rows.aux_stride);
+}
+
+static inline float ki_norm2(kith_type type, const ki_aux *aux)
+{
+    return type == KITH_U8 ? (float)aux->inorm2 : aux->norm2;
+}
+
+/* ---- ranking again ---- */
+
+typedef struct ki_ranked {
+    double distance;
+    uint32_t row;
+} ki_ranked;
+
+/* How far a rounded key may be from the truth, over a set of rows. */
+typedef struct ki_rounding {
+    ki_key_form form;
+    double relative;     /* (dim + 8) * 2^-24: no order of summation is worse */
+    double largest_norm; /* of any row */
+} ki_rounding;
+
+/* Looks at every row's side data once. */
+void ki_rounding_of(const ki_row_set *set, ki_key_form form, ki_rounding *out);
+
+/* How many answers to ask for so that k can usually be proven. */
+uint32_t ki_rank_wanted(uint32_t k);
+
+/* What a scan found for some queries. */
+typedef struct ki_candidates {
+    const uint64_t *answers; /* `have` a query */
+    const uint64_t *beyond;  /* of each query: every live row that is no candidate comes after this
+                                answer, UINT64_MAX: there is none. NULL: the last answer says it */
+    uint32_t have;
+} ki_candidates;
+
+/* Ranks the candidates of each query again, by exact distances (integers for u8, else f64) and
+ * then by row, into ranked[count * k]; unused places have row UINT32_MAX. A query whose first k
+ * cannot be proven is scanned again with `kernel` for more, until they can. */
+kith_status ki_rank_all(const ki_row_set *set, const ki_rounding *rounding, const ki_kernel *kernel,
+                        const ki_queries *queries, const ki_candidates *candidates, uint32_t k,
+                        ki_workers *workers, ki_ranked *ranked);
+
+/* Answers with exact keys need no ranking, only another dress. */
+void ki_rank_exact_keys(ki_key_form form, const uint64_t *answers, uint32_t have, uint32_t k,
+                        ki_ranked *ranked);
+
+#endif

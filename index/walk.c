@@ -1,0 +1,213 @@
+/* walk.c - one loop and a descent. I have ids and distances; I never see a float of a vector.
+ *
+ * A hop is two passes over at most one link row. Pass one keeps the ids that this walk has not
+ * seen; pass two is a single gather call and an offer of each answer to the pool. Between them
+ * the link row of the next candidate is fetched: unless this hop finds something nearer, that is
+ * where the walk goes next, and the kernel's work covers the wait. The loop ends because an id
+ * is marked once and every pool entry is expanded once.
+ *
+ * In the upper layers the pool would hold one entry, so the descent keeps it in a register and
+ * needs no visited set: a node that is measured twice costs less than the marks.
+ */
+#include "index/walk.h"
+
+kith_status ki_walker_open(const ki_walker_options *options, ki_walker *out)
+{
+    ki_walker walker = {.kernel = options->kernel,
+                        .hop_places = options->hop_places,
+                        .prefetch_lines = options->prefetch_lines};
+    size_t pool_bytes = options->pool_capacity * sizeof(uint64_t);
+    size_t hop_bytes = options->hop_places * sizeof(uint32_t);
+    size_t query_bytes = ki_query_bytes(options->type, options->dim);
+    walker.pool.capacity = options->pool_capacity;
+    walker.query.dim = options->dim;
+    walker.scratch = ki_alloc_aligned(64, query_bytes);
+    walker.ids = ki_alloc_aligned(64, hop_bytes);
+    walker.keys = ki_alloc_aligned(64, hop_bytes);
+    kith_status status = ki_visited_open(&walker.visited);
+    if (!status)
+        status = ki_arena_open((size_t)KI_MAX_ROWS * sizeof(uint64_t), &walker.pool_arena);
+    if (!status)
+        status = ki_arena_grow(&walker.pool_arena, pool_bytes);
+    walker.pool.entry = (uint64_t *)(void *)walker.pool_arena.base;
+    if (!status && (!walker.scratch || !walker.ids || !walker.keys))
+        status = ki_no_memory("a searcher", query_bytes + pool_bytes + 2 * hop_bytes);
+    if (status)
+        ki_walker_close(&walker);
+    else
+        *out = walker;
+    return status;
+}
+
+void ki_walker_close(ki_walker *walker)
+{
+    ki_visited_close(&walker->visited);
+    ki_free(walker->scratch);
+    ki_arena_close(&walker->pool_arena);
+    ki_free(walker->ids);
+    ki_free(walker->keys);
+    *walker = (ki_walker){0};
+}
+
+void ki_walker_aim(ki_walker *walker, const void *vector)
+{
+    walker->kernel->prepare(vector, walker->query.dim, walker->scratch, &walker->query);
+}
+
+/* The entry of a hop's answers that comes first by (key, id). */
+static uint64_t nearest_answer(const ki_walker *walker, uint32_t n)
+{
+    uint64_t best = UINT64_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t entry = ki_pool_entry(walker->keys[i], walker->ids[i]);
+        best = entry < best ? entry : best;
+    }
+    return best;
+}
+
+/* Moves to the nearest neighbour as long as that is nearer: at most `count` moves, since each
+ * strictly lowers (key, id). */
+static uint64_t greedy(ki_walker *walker, const ki_layer *layer, uint64_t best)
+{
+    ki_rows rows = layer->rows;
+    rows.prefetch_lines = walker->prefetch_lines;
+    for (;;) {
+        const uint32_t *links = ki_links(layer, ki_pool_id(best));
+        uint32_t n = 0;
+        while (n < layer->degree && links[n] != KI_NO_LINK) {
+            walker->ids[n] = links[n];
+            n++;
+        }
+        walker->kernel->gather(&walker->query, &rows, walker->ids, n, walker->keys);
+        walker->distances += n;
+        walker->hops++;
+        uint64_t nearer = nearest_answer(walker, n);
+        if (nearer >= best)
+            return best;
+        best = nearer;
+    }
+}
+
+uint32_t ki_walk_descend(ki_walker *walker, const ki_graph *graph, uint32_t to, uint32_t *key)
+{
+    uint32_t l = graph->layers - 1;
+    uint32_t start = graph->entry;
+    uint32_t start_key = walker->kernel->pair(&walker->query, &graph->layer[l].rows, start);
+    uint64_t best = ki_pool_entry(start_key, start);
+    walker->distances++;
+    for (; l > to; l--) {
+        best = greedy(walker, &graph->layer[l], best);
+        best = ki_pool_entry(ki_pool_key(best), graph->layer[l].down[ki_pool_id(best)]);
+    }
+    *key = ki_pool_key(best);
+    return ki_pool_id(best);
+}
+
+/* Pass one: the neighbours that this walk meets for the first time. */
+static uint32_t unseen_neighbours(ki_walker *walker, const ki_layer *layer, uint32_t id)
+{
+    const uint32_t *links = ki_links(layer, id);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < layer->degree && links[i] != KI_NO_LINK; i++) {
+        walker->ids[n] = links[i];
+        n += ki_visited_mark(&walker->visited, links[i]);
+    }
+    return n;
+}
+
+static bool is_live(const ki_walker *walker, uint64_t entry)
+{
+    uint32_t row = ki_pool_id(entry);
+    return walker->live[row / 64] >> (row % 64) & 1;
+}
+
+/* The capacity is ef plus the number of dead rows in the pool. So a dead row enters without
+ * pushing anyone out, and a live one that enters a full pool first sends the dead rows behind the
+ * last live one away: they are farther than ef live rows. */
+static kith_status offer_among_dead(ki_walker *walker, uint64_t entry)
+{
+    ki_pool *pool = &walker->pool;
+    if (pool->size == pool->capacity && entry >= pool->entry[pool->size - 1])
+        return KITH_OK;
+    if (!is_live(walker, entry)) {
+        size_t bytes = ((size_t)pool->capacity + 1) * sizeof *pool->entry;
+        kith_status status = ki_arena_grow(&walker->pool_arena, bytes);
+        if (status)
+            return status;
+        pool->capacity++;
+    } else {
+        while (pool->size == pool->capacity && !is_live(walker, pool->entry[pool->size - 1])) {
+            ki_pool_drop_last(pool);
+            pool->capacity--;
+        }
+    }
+    ki_pool_offer(pool, entry);
+    return KITH_OK;
+}
+
+kith_status ki_walker_offer(ki_walker *walker, uint64_t entry)
+{
+    if (walker->live)
+        return offer_among_dead(walker, entry);
+    ki_pool_offer(&walker->pool, entry);
+    return KITH_OK;
+}
+
+/* Pass two, second half: whoever is near enough enters the pool. */
+static void admit(ki_walker *walker, const ki_layer *layer, uint32_t n)
+{
+    ki_pool *pool = &walker->pool;
+    uint32_t bound = ki_pool_bound(pool);
+    for (uint32_t i = 0; i < n; i++) {
+        if (walker->keys[i] > bound)
+            continue;
+        uint32_t place = ki_pool_offer(pool, ki_pool_entry(walker->keys[i], walker->ids[i]));
+        if (place == pool->cursor)
+            __builtin_prefetch(ki_links(layer, walker->ids[i]));
+        bound = ki_pool_bound(pool);
+    }
+}
+
+static kith_status admit_among_dead(ki_walker *walker, uint32_t n)
+{
+    kith_status status = KITH_OK;
+    for (uint32_t i = 0; i < n && !status; i++)
+        if (walker->keys[i] <= ki_pool_bound(&walker->pool))
+            status = offer_among_dead(walker, ki_pool_entry(walker->keys[i], walker->ids[i]));
+    return status;
+}
+
+kith_status ki_walker_reserve(ki_walker *walker, uint32_t count)
+{
+    return ki_visited_grow(&walker->visited, count);
+}
+
+kith_status ki_walk_layer(ki_walker *walker, const ki_layer *layer, uint32_t start,
+                          uint32_t start_key, uint32_t ef)
+{
+    kith_status status = ki_walker_reserve(walker, layer->count);
+    if (status)
+        return status;
+    ki_rows rows = layer->rows;
+    rows.prefetch_lines = walker->prefetch_lines;
+    ki_pool *pool = &walker->pool;
+    pool->capacity = ef;
+    ki_pool_clear(pool);
+    ki_visited_begin(&walker->visited);
+    ki_visited_mark(&walker->visited, start);
+    status = ki_walker_offer(walker, ki_pool_entry(start_key, start));
+    while (pool->cursor < pool->size && !status) {
+        uint32_t id = ki_pool_take(pool);
+        if (pool->cursor < pool->size)
+            __builtin_prefetch(ki_links(layer, ki_pool_id(pool->entry[pool->cursor])));
+        uint32_t n = unseen_neighbours(walker, layer, id);
+        walker->kernel->gather(&walker->query, &rows, walker->ids, n, walker->keys);
+        walker->distances += n;
+        walker->hops++;
+        if (walker->live)
+            status = admit_among_dead(walker, n);
+        else
+            admit(walker, layer, n);
+    }
+    return status;
+}

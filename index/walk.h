@@ -1,0 +1,59 @@
+/* walk.h - the walk: greedy descent through the upper layers, best-first search in one layer.
+ *
+ * May include graph.h, pool.h, visited.h. A walker is the scratch of one thread; searches and
+ * builds use the same one. It knows ids and order keys, no metric and no element of a vector.
+ */
+#ifndef KI_WALK_H
+#define KI_WALK_H
+
+#include "index/graph.h"
+#include "index/pool.h"
+#include "index/visited.h"
+
+typedef struct ki_walker {
+    const ki_kernel *kernel;
+    ki_query query;
+    void *scratch; /* of the query */
+    ki_visited visited;
+    ki_pool pool;
+    ki_arena pool_arena;  /* its entries: more than ef of them when dead rows are met */
+    const uint64_t *live; /* which rows of layer 0 may be results; NULL when all may */
+    uint32_t *ids, *keys; /* `hop_places` each */
+    uint32_t hop_places;
+    uint32_t prefetch_lines;
+    uint64_t distances, hops; /* counted up, never reset here */
+} ki_walker;
+
+typedef struct ki_walker_options {
+    const ki_kernel *kernel; /* must outlive the walker */
+    kith_type type;
+    uint32_t dim;
+    uint32_t pool_capacity;
+    uint32_t hop_places; /* the largest degree, or the block of a scan */
+    uint32_t prefetch_lines;
+} ki_walker_options;
+
+kith_status ki_walker_open(const ki_walker_options *options, ki_walker *out);
+void ki_walker_close(ki_walker *walker); /* accepts a zeroed or half-open one */
+
+/* Makes scratch for layers of up to `count` nodes, so that walks need not. */
+kith_status ki_walker_reserve(ki_walker *walker, uint32_t count);
+
+/* Offers one entry as a walk does: a row that is not live does not count. ENOMEM as there. */
+kith_status ki_walker_offer(ki_walker *walker, uint64_t entry);
+
+/* Sets the query; `vector` is not needed afterwards. */
+void ki_walker_aim(ki_walker *walker, const void *vector);
+
+/* The nearest node of layer `to` that a greedy walk from the entry finds, as an id of that layer,
+ * with its key. The graph must not be empty and `to` must be in use. */
+uint32_t ki_walk_descend(ki_walker *walker, const ki_graph *graph, uint32_t to, uint32_t *key);
+
+/* Best-first search from `start`: afterwards the pool holds the `ef` nearest found, ascending.
+ * When walker->live is set, rows that are not live lead the way but do not count: the pool then
+ * holds them besides. ENOMEM only when scratch must grow: for a layer that has grown since the
+ * walker was opened, or for thousands of dead rows around a query. */
+kith_status ki_walk_layer(ki_walker *walker, const ki_layer *layer, uint32_t start,
+                          uint32_t start_key, uint32_t ef);
+
+#endif

@@ -1,0 +1,90 @@
+#!/bin/sh
+# run.sh - installs what is missing, builds Kith in four ways and runs its tests.
+#
+#     sh tests/run.sh          release, then a build with warnings as errors, then the suites
+#                              under AddressSanitizer and UBSan, and the rooms that start
+#                              threads under ThreadSanitizer
+#     sh tests/run.sh quick    release alone
+#
+# The last line is "N passed, N failed", over all of it. Exits with 1 when anything failed.
+set -eu
+. "$(dirname "$0")/setup.sh"
+
+passed=0
+failed=0
+skipped=
+broken=
+
+# attribute NAME FILE: of the suite's opening tag in the JUnit report of ctest.
+attribute()
+{
+    sed -n "s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1
+}
+
+# Tests that did not run, and parts of tests that said so.
+name_skipped()
+{
+    sed -n -e "s/.*<testcase name=\"\([^\"]*\)\".*status=\"notrun\".*/\1/p" \
+        -e 's/^.*\[  SKIPPED \] \([a-z_][a-z0-9_]*\).*/\1/p' "$1" | sort -u
+}
+
+# A step that is no test, but without which tests cannot be counted.
+lost()
+{
+    failed=$((failed + 1))
+    broken="$broken $1"
+}
+
+name_failed()
+{
+    sed -n 's/.*<testcase name="\([^"]*\)".*status="fail".*/\1/p' "$1"
+}
+
+# suite PRESET [ctest option...]: builds and runs one suite and adds up.
+suite()
+{
+    preset=$1
+    shift
+    report=$KITH_ROOT/build/$preset.xml
+    rm -f "$report"
+    if ! build "$preset" all; then
+        lost "$preset:build"
+        return
+    fi
+    say "testing build/$preset"
+    (cd "$KITH_ROOT/build/$preset" && ctest --output-on-failure -j "$(nproc)" \
+        --output-junit "$report" "$@") || :
+    if [ ! -s "$report" ]; then
+        lost "$preset:ctest"
+        return
+    fi
+    bad=$(attribute failures "$report")
+    off=$(($(attribute skipped "$report") + $(attribute disabled "$report")))
+    passed=$((passed + $(attribute tests "$report") - bad - off))
+    failed=$((failed + bad))
+    for name in $(name_failed "$report"); do
+        broken="$broken $preset:$name"
+    done
+    for name in $(name_skipped "$report"); do
+        skipped="$skipped $preset:$name"
+    done
+}
+
+case ${1-all} in
+all | quick) ;;
+*) die "usage: sh tests/run.sh [quick]" ;;
+esac
+
+# shellcheck disable=SC2086 # the lists are words
+install $wanted g++ libbenchmark-dev clang-format-14 gcc-aarch64-linux-gnu \
+    libc6-dev-arm64-cross qemu-user
+suite release
+if [ "${1-all}" = all ]; then
+    build dev all || lost dev:build
+    suite asan
+    suite tsan -L '^(index|cli)$' # no other room starts a thread
+fi
+[ -z "$broken" ] || say "failed:$broken"
+[ -z "$skipped" ] || say "skipped:$skipped"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

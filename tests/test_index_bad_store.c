@@ -1,0 +1,125 @@
+/* Property: every refusal of a store that kith.h names comes with its status and a sentence that
+ * holds the numbers, and changes neither the store nor the results.
+ */
+#include "tests/index_data.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { DIM = 4 };
+
+static void store_refuses(const kith_store_options *options, kith_status status, const char *part)
+{
+    kith_store *const before = (kith_store *)(uintptr_t)0x1234;
+    kith_store *store = before;
+    must_fail(kith_store_open(NULL, options, &store), status, part);
+    assert_ptr_equal(store, before);
+}
+
+static void stores(void **state)
+{
+    (void)state;
+    kith_store_options good = kith_store_defaults(8, KITH_U8, KITH_IP), o = good;
+    kith_store *store = NULL;
+    o.dim = 0;
+    store_refuses(&o, KITH_EINVAL, "dimension 0");
+    store_refuses(NULL, KITH_EINVAL, "dimension 0");
+    o.dim = 33026;
+    store_refuses(&o, KITH_EINVAL, "33026");
+    o.type = KITH_F32;
+    o.dim = 65536;
+    store_refuses(&o, KITH_EINVAL, "65536");
+    o = good;
+    o.type = (kith_type)2;
+    store_refuses(&o, KITH_EINVAL, "2 is no row type");
+    o = good;
+    o.metric = (kith_metric)3;
+    store_refuses(&o, KITH_EINVAL, "3 is no metric");
+    o = good;
+    o.keys = (kith_key_kind)5;
+    store_refuses(&o, KITH_EINVAL, "5");
+    o = good;
+    o.size = 0;
+    store_refuses(&o, KITH_EINVAL, "size field is 0");
+    o.size = 1 << 20;
+    store_refuses(&o, KITH_EINVAL, "1048576");
+    must_fail(kith_store_open("a.kith", &good, &store), KITH_EUNSUPPORTED, "a.kith");
+    assert_null(store);
+    good.dim = 33025; /* the largest, and an options struct of an older header */
+    good.size = offsetof(kith_store_options, keys);
+    must(kith_store_open(NULL, &good, &store));
+    kith_store_close(store);
+    kith_store_close(NULL);
+}
+
+static void keys(void **state)
+{
+    (void)state;
+    unsigned char key[513] = {1}, got[2] = {7, 7}, vector[2] = {1, 2};
+    kith_store_options options = kith_store_defaults(2, KITH_U8, KITH_L2SQ);
+    kith_store *numbers = NULL, *strings = NULL;
+    const void *found = key;
+    size_t length = 99;
+    must(kith_store_open(NULL, &options, &numbers));
+    options.keys = KITH_KEYS_BYTES;
+    must(kith_store_open(NULL, &options, &strings));
+    must_fail(kith_store_put(strings, key, 513, vector), KITH_EINVAL, "513");
+    must_fail(kith_store_put(strings, key, 0, vector), KITH_EINVAL, "0 bytes");
+    must(kith_store_put(strings, key, 512, vector));
+    must_fail(kith_store_get(strings, key, 513, got), KITH_EINVAL, "513");
+    must_fail(kith_store_get(strings, key, 511, got), KITH_ENOTFOUND, "511");
+    must_fail(kith_store_del(strings, key, 511), KITH_ENOTFOUND, "");
+    must_fail(kith_store_put_u64(strings, 1, vector), KITH_EINVAL, "byte-string");
+    must_fail(kith_store_get_u64(strings, 1, got), KITH_EINVAL, "byte-string");
+    must_fail(kith_store_del_u64(strings, 1), KITH_EINVAL, "byte-string");
+    must_fail(kith_store_load(strings, NULL, vector, 1, NULL, NULL), KITH_EINVAL, "byte-string");
+    must_fail(kith_store_put(numbers, key, 8, vector), KITH_EINVAL, "64-bit");
+    must_fail(kith_store_get(numbers, key, 8, got), KITH_EINVAL, "64-bit");
+    must_fail(kith_store_del(numbers, key, 8), KITH_EINVAL, "64-bit");
+    must_fail(kith_store_get_u64(numbers, 5, got), KITH_ENOTFOUND, "");
+    must_fail(kith_store_del_u64(numbers, 5), KITH_ENOTFOUND, "");
+    must_fail(kith_store_key(numbers, 0, &found, &length), KITH_ENOTFOUND, "row 0");
+    must_fail(kith_store_key(strings, UINT32_MAX, &found, &length), KITH_ENOTFOUND, "4294967295");
+    assert_true(found == key && length == 99 && got[0] == 7 && got[1] == 7);
+    kith_store_close(numbers);
+    kith_store_close(strings);
+}
+
+static void vectors(void **state)
+{
+    (void)state;
+    uint64_t random = check_seed();
+    matrix rows = matrix_uniform(KITH_F32, DIM, 20, &random);
+    kith_store *store = store_of(&rows, KITH_COSINE);
+    kith_store_stats before = {.size = sizeof before}, after = before;
+    float bad[3 * DIM] = {0}, got[DIM];
+    must(kith_store_stat(store, &before));
+    bad[2] = NAN;
+    must_fail(kith_store_put_u64(store, 3, bad), KITH_EINVAL, "element 2");
+    bad[2] = -INFINITY;
+    must_fail(kith_store_put_u64(store, 99, bad), KITH_EINVAL, "infinite");
+    bad[2] = 0;
+    bad[2 * DIM + 3] = NAN;
+    must_fail(kith_store_load(store, NULL, bad, 3, NULL, NULL), KITH_EINVAL,
+              "element 3 of vector 2");
+    bad[0] = bad[1] = 3e38f;
+    must_fail(kith_store_put_u64(store, 3, bad), KITH_EINVAL, "norm");
+    must(kith_store_stat(store, &after));
+    assert_true(after.live == before.live && after.rows == before.rows);
+    must(kith_store_get_u64(store, 0, got));
+    assert_memory_equal(got, row_at(&rows, 0), sizeof got);
+    before.size = 3;
+    must_fail(kith_store_stat(store, &before), KITH_EINVAL, "3");
+    kith_store_close(store);
+    matrix_free(&rows);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stores),
+        cmocka_unit_test(keys),
+        cmocka_unit_test(vectors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

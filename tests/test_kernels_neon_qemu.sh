@@ -1,0 +1,44 @@
+#!/bin/sh
+# The NEON and dot-product kernels are right and found where they should be, on emulated Arm.
+#
+#     test_kernels_neon_qemu.sh SOURCE BUILD
+#
+# Cross-compiles the kernels and their checks (no cmocka there: kernels_on_qemu.c) for aarch64 and
+# runs them under qemu as three processors: one without the dot product and two with it. Skipped
+# where the cross compiler or the emulator is missing; with both there, anything wrong is a failure.
+set -eu
+source=$1
+cc=aarch64-linux-gnu-gcc
+for tool in $cc qemu-aarch64; do
+    command -v $tool >/dev/null || { echo "skipped: no $tool"; exit 77; }
+done
+work=$(mktemp -d "${TMPDIR:-/tmp}/kith-neon.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+flags="-std=gnu17 -O2 -Wall -Wextra -Wconversion -Wshadow -Wundef -ffp-contract=off
+       -D_GNU_SOURCE -DKI_HAVE_NEON -DKI_HAVE_DOTPROD -I. -Iinclude"
+case $($cc -dumpversion) in
+12*) flags="$flags -Werror" ;; # the compiler of this project; others may warn of more
+esac
+cd "$source"
+compile() { # FILE [flags]: one object beside the others
+    file=$1
+    shift
+    # shellcheck disable=SC2086 # flags are words
+    $cc $flags "$@" -c "$file" -o "$work/$(basename "$file" .c).o"
+}
+for file in kernels/*.c tests/kernel_*.c tests/kernels_on_qemu.c; do
+    compile "$file"
+done
+compile cpu/scalar.c -O3
+compile cpu/neon.c -O3
+compile cpu/dotprod.c -O3 -march=armv8.2-a+dotprod
+$cc -static "$work"/*.o -lm -o "$work/kernels_on_qemu"
+
+run() { # MODEL LEVEL
+    printf '%s: ' "$1"
+    timeout 250 qemu-aarch64 -cpu "$1" "$work/kernels_on_qemu" "$2" || exit 1
+}
+run cortex-a53 neon
+run neoverse-n1 dotprod
+run max dotprod
