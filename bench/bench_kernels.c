@@ -5,7 +5,7 @@
  *
  *     pairloop           one call of the pair kernel a row: what a library without gather does
  *     gather             one call for 32 rows, no prefetching
- *     gather_prefetch2   the same, fetching the first two lines of each row of the next group
+ *     gather_prefetch2   the same, fetching the first two lines of every row beforehand
  *     gather_hop12       one call for 12 rows, about what is left of a graph node's 32 links
  *     range              one call for 32 consecutive rows
  *

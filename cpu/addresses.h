@@ -37,27 +37,20 @@ INLINE four four_times(const unsigned char *row)
     return at;
 }
 
-/* Asks for the first lines of each row and for its side data. Never a fault: the processor drops
- * a prefetch that has nowhere to go. Inlined by force: to GCC 12 a function of its own that only
- * prefetches has no effect, and it removes every call of it. */
+/* Asks for the first lines of every row of a call, and for its side data, before the first row is
+ * used: into the second level, which has more requests under way than the first. Never a fault:
+ * the processor drops a prefetch that has nowhere to go. Inlined by force: to GCC 12 a function
+ * of its own that only prefetches has no effect, and it removes every call of it. */
 INLINE void prefetch_rows(const ki_rows *rows, const uint32_t *ids, size_t n)
 {
     const size_t wanted = (size_t)rows->prefetch_lines * LINE_BYTES;
     const size_t bytes = wanted < rows->stride ? wanted : rows->stride;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; bytes && i < n; i++) {
         const unsigned char *row = row_at(rows->base, rows->stride, ids[i]);
         for (size_t at = 0; at < bytes; at += LINE_BYTES)
-            __builtin_prefetch(row + at);
-        __builtin_prefetch(row_at(rows->aux, rows->aux_stride, ids[i]));
+            __builtin_prefetch(row + at, 0, 2);
+        __builtin_prefetch(row_at(rows->aux, rows->aux_stride, ids[i]), 0, 2);
     }
-}
-
-/* The group that starts at `from`, as far as the call reaches; nothing if the caller wants none. */
-INLINE void prefetch_group(const ki_rows *rows, const uint32_t *ids, size_t from, size_t group,
-                           size_t n)
-{
-    if (rows->prefetch_lines && from < n)
-        prefetch_rows(rows, ids + from, n - from < group ? n - from : group);
 }
 
 #endif

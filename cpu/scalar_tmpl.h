@@ -13,11 +13,9 @@ static uint32_t KEY(pair)(const ki_query *query, const ki_rows *rows, uint32_t i
 static void KEY(gather)(const ki_query *query, const ki_rows *rows, const uint32_t *ids, size_t n,
                         uint32_t *keys)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (rows->prefetch_lines && i + 1 < n)
-            prefetch_rows(rows, ids + i + 1, 1);
+    prefetch_rows(rows, ids, n);
+    for (size_t i = 0; i < n; i++)
         keys[i] = KEY(pair)(query, rows, ids[i]);
-    }
 }
 
 static void KEY(range)(const ki_query *query, const ki_rows *rows, uint32_t first, size_t n,

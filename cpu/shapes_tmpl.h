@@ -10,7 +10,7 @@
  * KERNEL, SUM and KEYS are undefined again at the end. STORE(keys, v) writes four keys, FIRST(v)
  * is the key in lane 0; both come with the keys of the architecture.
  *
- * Gather takes rows in groups and asks for the next group before it works on this one. Of what
+ * Gather asks for the rows of the whole call (if the caller wants it), then takes groups. Of what
  * is left of a call, four go as a group, then two or three as a group that repeats the last row,
  * then one goes alone. The graph asks for about twelve rows at a time, so this matters: filling
  * up a group of eight instead cost 3.5 against 3.0 ns a row for 13 rows of 128 u8, and taking
@@ -63,14 +63,13 @@ static void KERNEL(gather)(const ki_query *query, const ki_rows *rows, const uin
                            size_t n, uint32_t *keys)
 {
     size_t i = 0;
+    prefetch_rows(rows, ids, n);
 #ifdef EIGHT_ROWS
     for (; i + 8 <= n; i += 8) {
-        prefetch_group(rows, ids, i + 8, 8, n);
         KERNEL(group8)(query, rows, ids + i, keys + i);
     }
 #endif
     for (; i + 4 <= n; i += 4) {
-        prefetch_group(rows, ids, i + 4, 4, n);
         KERNEL(group4)(query, rows, ids + i, keys + i);
     }
     if (i + 1 == n)

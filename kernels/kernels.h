@@ -40,7 +40,7 @@ typedef struct ki_rows {
     const unsigned char *aux; /* aux of row i at aux + i * aux_stride; always there */
     size_t aux_stride;
     uint32_t dim;
-    uint32_t prefetch_lines; /* of the next group's rows, 64 bytes each; 0 = none */
+    uint32_t prefetch_lines; /* of each row of a gather, fetched before the first */
 } ki_rows;
 
 /* A query as one kernel wants it; made by that kernel's prepare, used with no other. */
