@@ -229,7 +229,7 @@ typedef struct kith_index kith_index;
 
 typedef enum kith_index_kind {
     KITH_FLAT, /* exact */
-    KITH_HNSW  /* Malkov and Yashunin, arXiv 1603.09320; pruning as in arXiv 1907.07574 (alpha) */
+    KITH_HNSW  /* Malkov and Yashunin, arXiv 1603.09320 */
 } kith_index_kind;
 
 typedef struct kith_index_options {
@@ -239,9 +239,10 @@ typedef struct kith_index_options {
     const char *cpu;          /* the highest instruction set to use, NULL for the best there is */
     uint32_t m;               /* hnsw: links of a node in the upper layers; twice that in layer 0 */
     uint32_t ef_construction; /* hnsw: width of the walk that looks for links */
-    float alpha;              /* hnsw: 1 prunes as the paper; above 1 keeps longer links */
-    uint64_t seed;            /* hnsw: levels are a hash of key and seed */
-    uint32_t threads;         /* of a build and of device work; 0 for all the machine has */
+    float alpha;      /* hnsw: 1 prunes as the paper; above 1 keeps more links, as DiskANN does
+                         (Subramanya et al., NeurIPS 2019); 1..2, without effect under ip */
+    uint64_t seed;    /* hnsw: levels are a hash of key and seed */
+    uint32_t threads; /* of a build and of device work; 0 for all the machine has */
 } kith_index_options;
 
 KITH_API kith_index_options kith_index_defaults(kith_index_kind kind);

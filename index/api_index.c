@@ -12,7 +12,7 @@ kith_index_options kith_index_defaults(kith_index_kind kind)
                                 .kind = kind,
                                 .m = 16,
                                 .ef_construction = 200,
-                                .alpha = 1,
+                                .alpha = 1.1f,
                                 .seed = 1};
 }
 

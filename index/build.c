@@ -1,6 +1,6 @@
 /* build.c - the builder: batches against a graph that stands still, no locks, one result.
  *
- * Rows are linked in batches (the shape of ParlayANN, Dobson et al., PPoPP 2024). For a batch,
+ * Rows are linked in batches (the shape of ParlayANN, Manohar et al., PPoPP 2024). For a batch,
  *   1. every row gets its nodes, without links: nobody can reach them yet;
  *   2. in parallel, every new node walks the graph of the batches before, looks at the other new
  *      nodes one by one, and drafts its links;

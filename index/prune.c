@@ -3,6 +3,9 @@
  * kept one is made the query of one gather over all who are still alive, and those it shadows
  * leave. The same links result, and the kernel sees dozens of rows in a call.
  *
+ * A slack above 1 keeps more links. They fill what a first round without slack left free: in one
+ * round with slack the many near links that it keeps would crowd out the few far ones.
+ *
  * On ties the candidate goes (not strictly nearer to the node is enough): of many equal vectors a
  * node keeps one, so equal vectors cannot fill a list and form an island that nothing leaves.
  */
@@ -39,16 +42,17 @@ void ki_pruner_close(ki_pruner *pruner)
     *pruner = (ki_pruner){0};
 }
 
-static bool shadows(const ki_pruner *pruner, uint32_t between, uint32_t to_node)
+static bool shadows(const ki_pruner *pruner, float slack, uint32_t between, uint32_t to_node)
 {
-    if (pruner->slack == 1)
+    if (slack == 1)
         return between <= to_node;
     ki_key_form form = pruner->kernel->form;
-    return (double)pruner->slack * ki_key_distance(form, between) <= ki_key_distance(form, to_node);
+    return (double)slack * ki_key_distance(form, between) <= ki_key_distance(form, to_node);
 }
 
 /* Lets everyone leave alive[0..n-1] whom `keeper` shadows; returns how many stay, in order. */
-static uint32_t drop_shadowed(ki_pruner *pruner, const ki_rows *rows, uint32_t keeper, uint32_t n)
+static uint32_t drop_shadowed(ki_pruner *pruner, const ki_rows *rows, float slack, uint32_t keeper,
+                              uint32_t n)
 {
     const unsigned char *row = rows->base + (size_t)keeper * rows->stride;
     pruner->kernel->prepare(row, rows->dim, pruner->scratch, &pruner->query);
@@ -57,23 +61,34 @@ static uint32_t drop_shadowed(ki_pruner *pruner, const ki_rows *rows, uint32_t k
     pruner->kernel->gather(&pruner->query, rows, pruner->ids, n, pruner->keys);
     uint32_t stay = 0;
     for (uint32_t i = 0; i < n; i++)
-        if (!shadows(pruner, pruner->keys[i], ki_pool_key(pruner->alive[i])))
+        if (!shadows(pruner, slack, pruner->keys[i], ki_pool_key(pruner->alive[i])))
             pruner->alive[stay++] = pruner->alive[i];
     return stay;
 }
 
-uint32_t ki_prune(ki_pruner *pruner, const ki_rows *rows, const uint64_t *candidates, uint32_t n,
-                  uint32_t most, uint64_t *kept, uint32_t given)
+/* One round with one slack. Who is kept already shadows himself, so he is not kept twice. */
+static uint32_t prune_round(ki_pruner *pruner, const ki_rows *rows, float slack,
+                            const uint64_t *candidates, uint32_t n, uint32_t most, uint64_t *kept,
+                            uint32_t given)
 {
     memcpy(pruner->alive, candidates, n * sizeof *candidates);
     for (uint32_t i = 0; i < given && n; i++)
-        n = drop_shadowed(pruner, rows, ki_pool_id(kept[i]), n);
+        n = drop_shadowed(pruner, rows, slack, ki_pool_id(kept[i]), n);
     while (n && given < most) {
         kept[given++] = pruner->alive[0];
         n--;
         memmove(pruner->alive, pruner->alive + 1, n * sizeof *pruner->alive);
         if (n && given < most)
-            n = drop_shadowed(pruner, rows, ki_pool_id(kept[given - 1]), n);
+            n = drop_shadowed(pruner, rows, slack, ki_pool_id(kept[given - 1]), n);
     }
+    return given;
+}
+
+uint32_t ki_prune(ki_pruner *pruner, const ki_rows *rows, const uint64_t *candidates, uint32_t n,
+                  uint32_t most, uint64_t *kept, uint32_t given)
+{
+    given = prune_round(pruner, rows, 1, candidates, n, most, kept, given);
+    if (pruner->slack != 1 && given < most)
+        given = prune_round(pruner, rows, pruner->slack, candidates, n, most, kept, given);
     return given;
 }

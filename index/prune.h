@@ -33,8 +33,9 @@ kith_status ki_pruner_open(const ki_pruner_options *options, ki_pruner *out);
 void ki_pruner_close(ki_pruner *pruner); /* accepts a zeroed or half-open one */
 
 /* From n candidates (pool entries by distance to the node, ascending, without the node itself)
- * keeps at most `most`, nearest first, into kept[]; the first `given` of them (already in kept[])
- * are kept whatever happens and shadow others. Returns how many kept[] then holds. */
+ * keeps at most `most` into kept[], nearest first in each round (prune.c); the first `given` of
+ * them (already in kept[]) are kept whatever happens and shadow others. Returns how many kept[]
+ * then holds. */
 uint32_t ki_prune(ki_pruner *pruner, const ki_rows *rows, const uint64_t *candidates, uint32_t n,
                   uint32_t most, uint64_t *kept, uint32_t given);
 

@@ -3,8 +3,8 @@
 # that a compiler must take.
 file(READ ${IN} hex HEX)
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
-string(REGEX REPLACE "(................................................................................)"
-       "\\1\n    " bytes "${bytes}")
+string(REPEAT "....." 16 line) # sixteen bytes of five characters
+string(REGEX REPLACE "(${line})" "\\1\n    " bytes "${bytes}")
 get_filename_component(name_of_file ${IN} NAME)
 file(WRITE ${OUT} "/* ${name_of_file} as bytes; made by opencl/embed.cmake. */
 #include \"opencl/program.h\"

@@ -3,12 +3,12 @@
  * OpenCL C 1.2 core. May use 32-bit atomics in local and global memory; no sub-groups, no half,
  * no 64-bit atomics, at most 32 KiB of local memory. Compiles alone with the defaults below.
  *
- * The one idea: almost no row is near, so the common path of a row is one comparison. A
- * work-group walks a strip of rows for Q queries; a row whose key beats the query's bound is
- * appended to a list in global memory, and only when a list has no room for one more tile is it
- * sorted, cut to k, and the bound lowered. Bounds are shared between strips through atomic_min:
- * they only fall, so a stale one costs work and never an answer. kith_merge makes one list of
- * the strips' lists. Whatever the split, a query's answer is the same.
+ * The one idea: almost no row is near, so the common path of a row is one comparison. A work-group
+ * walks a strip of rows for Q queries; a row whose key beats the query's bound is appended to a
+ * list in global memory, and only when a list has no room for one more tile is it sorted, cut to
+ * k, and the bound lowered. Bounds are shared between strips through atomic_min: they only fall,
+ * so a stale one, read without an atomic, costs work and never an answer. kith_merge makes one
+ * list of the strips' lists. Whatever the split, a query's answer is the same.
  *
  * Rows lie interleaved: word w (4 bytes) of BLOCK consecutive rows side by side, so that lanes
  * read neighbouring words and nothing is reduced across work-items. A work-item owns LANES rows:
