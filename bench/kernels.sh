@@ -3,23 +3,23 @@
 #
 #     sh bench/kernels.sh [--benchmark_... flags]
 #
-# Builds build/bench/bench_kernels (Google Benchmark, package libbenchmark-dev), runs it with nine
+# Installs what is missing, builds build/bench/bench_kernels (Google Benchmark), runs it with nine
 # repetitions of every kernel in random order, and prints the median and the least nanoseconds of a
 # distance, and the ratios pair loop : gather of both; above 1, gather is faster. All numbers come
 # from one run. On a busy machine trust the least more than the median, and the ratios more than
 # either. Flags go to Google Benchmark after this script's own; the whole result stays in
 # build/bench/kernels.json.
 set -eu
-here=$(cd "$(dirname "$0")/.." && pwd)
-build=$here/build/bench
+. "$(dirname "$0")/../tests/setup.sh"
+
+install libbenchmark-dev g++
+build=$KITH_ROOT/build/bench
 json=$build/kernels.json
-for tool in cmake awk c++; do
-    command -v $tool >/dev/null || { echo "kernels.sh needs $tool" >&2; exit 1; }
-done
-cmake -S "$here" -B "$build" -DCMAKE_BUILD_TYPE=Release -DKITH_BENCH=ON -DKITH_TESTS=OFF \
-      -DKITH_TOOL=OFF -DKITH_INSTALL=OFF >/dev/null
+# shellcheck disable=SC2046 # the options are words
+cmake -S "$KITH_ROOT" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release $(options) \
+    -DKITH_BENCH=ON -DKITH_TESTS=OFF -DKITH_TOOL=OFF -DKITH_INSTALL=OFF >/dev/null
 log=$build/kernels.log
-cmake --build "$build" --target bench_kernels --parallel 2 >"$log" || { cat "$log" >&2; exit 1; }
+cmake --build "$build" --target bench_kernels >"$log" || { cat "$log" >&2; exit 1; }
 "$build/bench_kernels" --benchmark_filter='^(pairloop|gather|gather_prefetch2)/l2sq/' \
     --benchmark_repetitions=9 --benchmark_min_time=0.02 \
     --benchmark_enable_random_interleaving=true \

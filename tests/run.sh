@@ -82,7 +82,7 @@ suite release
 if [ "${1-all}" = all ]; then
     build dev all || lost dev:build
     suite asan
-    suite tsan -L '^(index|cli)$' # no other room starts a thread
+    suite tsan -L '^threads$'
 fi
 [ -z "$broken" ] || say "failed:$broken"
 [ -z "$skipped" ] || say "skipped:$skipped"

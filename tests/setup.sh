@@ -5,7 +5,8 @@
 # distribution does not have turns its feature off with a line, unless the build needs it.
 
 # The tree may lie anywhere, and its path may hold spaces: everything below quotes it.
-KITH_ROOT=$(cd "$(dirname "$0")/.." && pwd)
+# A script deeper than one folder sets KITH_ROOT itself before.
+KITH_ROOT=${KITH_ROOT:-$(cd "$(dirname "$0")/.." && pwd)}
 
 # Without these nothing is built.
 needed="gcc libc6-dev cmake ninja-build pkg-config libxxhash-dev libcmocka-dev libjansson-dev

@@ -7,12 +7,14 @@
 # ($KITH_PEERS, else a folder in the user's cache), builds the pinned hnswlib there from its
 # source package for this very machine, and prints a table of medians and ratios.
 set -eu
-. "$(dirname "$0")/../../tests/setup.sh"
+KITH_ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+. "$KITH_ROOT/tests/setup.sh"
 
 peers=${KITH_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/kith/peers}
 
-install $wanted dataset-fashion-mnist g++ python3-venv python3-dev
-build release all
+# shellcheck disable=SC2086 # the list is words
+install $wanted g++ python3-venv python3-dev
+build release libkith.so || exit 1
 if [ ! -x "$peers/bin/python" ]; then
     python3 -m venv "$peers"
 fi
