@@ -58,25 +58,17 @@ static uint32_t width(const kith_search_options *options)
     return options->ef > options->k ? options->ef : options->k;
 }
 
-static uint32_t prefetch_lines(const kith_search_options *options, const ki_slab *slab)
-{
-    enum { CHOSEN = 4 }; /* the first lines; the hardware streams what follows */
-    uint32_t lines = (uint32_t)(slab->stride / KI_LINE), wanted = options->prefetch_lines;
-    wanted = wanted == UINT32_MAX ? CHOSEN : wanted;
-    return wanted < lines ? wanted : lines;
-}
-
 static kith_status open_walker(kith_searcher *s)
 {
     const kith_index *index = s->index;
-    uint32_t degree = index->graph->layer[0].degree;
+    uint32_t degree = index->graph->layer[0].degree, wanted = s->options.prefetch_lines;
     ki_walker_options options = {
         .kernel = &s->kernels.at[index->store->options.metric][index->store->options.type],
         .type = index->store->options.type,
         .dim = index->store->options.dim,
         .pool_capacity = width(&s->options),
         .hop_places = degree > SCAN_BLOCK ? degree : SCAN_BLOCK,
-        .prefetch_lines = prefetch_lines(&s->options, ki_table_slab(index->store->table))};
+        .prefetch_lines = wanted == UINT32_MAX ? KI_PREFETCH_LINES : wanted};
     kith_status status = ki_walker_open(&options, &s->walker);
     return status ? status : ki_walker_reserve(&s->walker, index->graph->layer[0].count);
 }

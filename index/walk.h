@@ -10,6 +10,11 @@
 #include "index/pool.h"
 #include "index/visited.h"
 
+/* Lines of each row that a hop asks for before it measures the first. Measured on 784-byte rows
+ * that lie in a third level as slow as memory: 4 gained about a tenth over none, 2 and 6 less, all
+ * 13 nothing; where rows lie in the second level none of this matters to a walk. */
+enum { KI_PREFETCH_LINES = 4 };
+
 typedef struct ki_walker {
     const ki_kernel *kernel;
     ki_query query;
