@@ -38,8 +38,8 @@
  *   a program compiled against an older header keeps working.
  * - Smaller is closer, for every metric; equal distances are ordered by row number, so that a
  *   search has one right answer on every machine.
- * - Vectors are dense arrays of the store's row type, `dim` elements, no padding. A query has
- *   the row type of the store.
+ * - Vectors are dense arrays of the store's row type, `dim` elements, no padding, aligned as C
+ *   aligns that type. A query has the row type of the store.
  *
  * Threads: any number of threads may search one index at a time, each with its own searcher or
  * through kith_index_search. Calls that change a store or an index (put, delete, load, build,
@@ -80,8 +80,7 @@ typedef enum kith_status {
     KITH_EUNSUPPORTED = -6, /* a combination that this build does not do */
     KITH_ENODEVICE = -7,    /* the device asked for is absent or unusable */
     KITH_EDEVICE = -8,      /* a device failed while working */
-    KITH_ECANCELLED = -9,   /* the progress callback asked to stop */
-    KITH_EBUSY = -10        /* the store is still used by an index */
+    KITH_ECANCELLED = -9    /* the progress callback asked to stop */
 } kith_status;
 
 /* The name of a status, such as "invalid argument". Static; never NULL. */
@@ -94,9 +93,9 @@ KITH_API const char *kith_last_error(void);
 /* "0.1.0": the version of the library that runs, which may differ from the header's. */
 KITH_API const char *kith_version(void);
 
-/* Called from long work, about ten times a second or more, always in the calling thread. Return
- * 0 to go on, anything else to stop: the call then returns KITH_ECANCELLED and what was done so
- * far stays valid. */
+/* Called from long work, between steps of a fraction of a second on ordinary sizes (a batch of
+ * rows, a group of queries), always in the calling thread. Return 0 to go on, anything else to
+ * stop: the call then returns KITH_ECANCELLED and what was done so far stays valid. */
 typedef int (*kith_progress_fn)(void *user, uint64_t done, uint64_t total);
 
 /* ---- Numbers ----------------------------------------------------------------------------- */
@@ -271,7 +270,7 @@ typedef struct kith_search_options {
     size_t size;
     uint32_t k;              /* hits wanted, 1..65536 */
     uint32_t ef;             /* hnsw: candidates kept during the walk; below k it counts as k */
-    uint32_t threads;        /* kith_index_search: 0 for all the machine has */
+    uint32_t threads;        /* hnsw, kith_index_search: 0 for all; flat uses the index's own */
     uint32_t prefetch_lines; /* 64-byte lines of a row fetched ahead, 0..64; UINT32_MAX: chosen */
 } kith_search_options;
 
@@ -279,13 +278,15 @@ KITH_API kith_search_options kith_search_defaults(uint32_t k);
 
 typedef struct kith_search_stats {
     size_t size;        /* set by the caller: sizeof(kith_search_stats) */
-    uint64_t distances; /* query-to-row distances computed, re-ranking included */
+    uint64_t distances; /* of queries to rows; flat: every live row, once */
     uint64_t hops;      /* nodes expanded */
 } kith_search_stats;
 
 /* Answers nq queries that lie one after the other: hits + i*k holds the k hits of query i,
  * nearest first. `stats` may be NULL; else it receives the sums over all queries.
- * Errors: EINVAL (k, NaN in a query, with its position), ENOMEM, EDEVICE. */
+ * A flat index answers one call at a time; further calls wait.
+ * Errors: EINVAL (k, NaN in a query, with its position; a flat index on an OpenCL device that was
+ * not built), ENOMEM, EDEVICE, EUNSUPPORTED (more answers than the device can give). */
 KITH_API kith_status kith_index_search(kith_index *index, const void *queries, size_t nq,
                                        const kith_search_options *options, kith_hit *hits,
                                        kith_search_stats *stats);
@@ -316,6 +317,7 @@ typedef struct kith_index_stats {
     uint64_t digest;      /* hnsw: XXH3 of the graph: equal digests, equal graphs */
 } kith_index_stats;
 
+/* Counts the links and hashes the whole graph: time in proportion to its size. */
 KITH_API kith_status kith_index_stat(const kith_index *index, kith_index_stats *out);
 
 /* Checks every invariant of a graph: ids in range, no self or double link, degrees, levels, and
@@ -327,7 +329,9 @@ KITH_API kith_status kith_index_check(const kith_index *index);
 /* The k nearest of n rows for each of nq queries, without a store: ground truth for a benchmark.
  * Candidates come from matrix products (OpenBLAS where this build has it) and are ranked again
  * from exact sums: integers for u8, f64 for f32; ties by row number. rows[nq*k] receives row
- * numbers, distances[nq*k] (may be NULL) the distances. threads 0 means all.
+ * numbers, distances[nq*k] (may be NULL) the distances. threads 0 means all. While it runs, and
+ * while a flat index answers 128 f32 queries or more, OpenBLAS is held to one thread a caller in
+ * the whole process.
  * Errors: EINVAL (k = 0 or k > n, NaN), ENOMEM, ECANCELLED (finished queries are written). */
 KITH_API kith_status kith_exact(kith_metric metric, kith_type type, uint32_t dim, const void *base,
                                 size_t n, const void *queries, size_t nq, uint32_t k,

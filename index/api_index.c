@@ -156,7 +156,7 @@ kith_status kith_index_stat(const kith_index *index, kith_index_stats *out)
         stats.bytes = ki_graph_bytes(index->graph);
         stats.digest = ki_graph_digest(index->graph);
     } else {
-        stats.nodes = ki_table_live_count(index->store->table);
+        ki_flat_stat(index->flat, &stats.nodes, &stats.bytes);
     }
     return ki_write_result(&stats, sizeof stats, out);
 }

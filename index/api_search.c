@@ -11,7 +11,7 @@
 #include "kernels/keys.h"
 #include <math.h>
 
-enum { SCAN_BLOCK = 256, K_MOST = 65536, PREFETCH_MOST = 64 };
+enum { GRAIN = 8, SCAN_BLOCK = 256, K_MOST = 65536, PREFETCH_MOST = 64 };
 
 struct kith_searcher {
     kith_index *index;
@@ -226,7 +226,9 @@ static kith_status search_graph(batch *b, size_t nq, const kith_search_options *
                                 kith_search_stats *stats)
 {
     ki_workers *crew = NULL;
-    kith_status status = ki_workers_open(options->threads, &crew);
+    uint32_t wanted = options->threads ? options->threads : ki_processor_count();
+    size_t useful = (nq + GRAIN - 1) / GRAIN; /* a thread costs more than a few walks */
+    kith_status status = ki_workers_open(wanted < useful ? wanted : (uint32_t)useful, &crew);
     if (status)
         return status;
     uint32_t threads = ki_workers_count(crew);
@@ -237,7 +239,7 @@ static kith_status search_graph(batch *b, size_t nq, const kith_search_options *
     for (uint32_t i = 0; i < threads && !status; i++)
         status = kith_searcher_create(b->index, options, NULL, &b->searchers[i]);
     if (!status)
-        status = ki_workers_run(crew, nq, 8, walk_job, b);
+        status = ki_workers_run(crew, nq, GRAIN, walk_job, b);
     if (!status)
         status = ki_workers_run(crew, nq, 1024, hits_job, b);
     for (uint32_t i = 0; b->searchers && i < threads; i++) {

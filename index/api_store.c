@@ -5,6 +5,7 @@
  */
 #include "index/objects.h"
 #include "index/checks.h"
+#include <assert.h>
 
 static size_t row_bytes(const kith_store *store)
 {
@@ -90,6 +91,7 @@ void kith_store_close(kith_store *store)
 {
     if (!store)
         return;
+    assert(!store->table || ki_table_pins(store->table) == 0); /* indexes are closed first */
     ki_table_close(store->table);
     ki_free(store);
 }

@@ -1,13 +1,13 @@
 /* exact.c - kith_exact: the k nearest rows of a plain matrix, for ground truth.
  *
- * Candidates from matrix products, order from exact sums: two independent paths to the same
- * answer as a flat index, which is why a benchmark can use one to judge the other.
+ * Candidates from matrix products, order from exact sums. For u8 rows that is another path than
+ * that of a flat index, which never multiplies matrices of them: so one can judge the other.
  */
 #include "index/checks.h"
 #include "index/scan.h"
 #include <math.h>
 
-enum { CHUNK = 256 }; /* queries between two calls of the progress function */
+enum { CHUNK = 128 }; /* queries of one thread between two calls of the progress function */
 
 typedef struct exact {
     ki_row_set set;
@@ -16,6 +16,7 @@ typedef struct exact {
     ki_aux *aux; /* of each row */
     ki_rounding rounding;
     uint32_t k, want;
+    size_t chunk;
     uint64_t *answers;
     ki_ranked *ranked;
 } exact;
@@ -40,11 +41,14 @@ static kith_status aux_job(void *context, uint32_t worker, size_t first, size_t 
 
 static kith_status open_exact(exact *e, uint64_t features, size_t nq, uint32_t threads)
 {
-    size_t chunk = nq < CHUNK ? nq : CHUNK, n = e->set.count;
+    size_t n = e->set.count;
     ki_kernels_fill(features, &e->kernels);
     kith_status status = ki_workers_open(threads, &e->workers);
     if (status)
         return status;
+    size_t chunk = (size_t)CHUNK * ki_workers_count(e->workers);
+    chunk = nq < chunk ? nq : chunk;
+    e->chunk = chunk;
     e->want = ki_rank_wanted(e->k);
     e->aux = ki_alloc(n * sizeof *e->aux);
     e->answers = ki_alloc(chunk * e->want * sizeof *e->answers);
@@ -54,7 +58,7 @@ static kith_status open_exact(exact *e, uint64_t features, size_t nq, uint32_t t
     e->set.rows.aux = (const unsigned char *)e->aux;
     e->set.rows.aux_stride = sizeof *e->aux;
     status = ki_workers_run(e->workers, n, 256, aux_job, e);
-    ki_rounding_of(&e->set, KI_KEY_FLOAT, &e->rounding);
+    e->rounding = (ki_rounding){KI_KEY_FLOAT, ki_largest_norm(&e->set, 0, 0), true};
     return status;
 }
 
@@ -66,6 +70,7 @@ static kith_status answer(exact *e, const ki_queries *queries)
         status = ki_gemm_scan(&e->set, queries, e->want, e->workers, e->answers);
     } else {
         e->rounding.form = kernel->form;
+        e->rounding.by_norms = false;
         status =
             ki_scan(kernel, &e->set, 0, e->set.count, queries, e->want, e->workers, e->answers);
     }
@@ -112,8 +117,8 @@ kith_status kith_exact(kith_metric metric, kith_type type, uint32_t dim, const v
         status = ki_choose_features(NULL, &features);
     if (!status && nq)
         status = open_exact(&e, features, nq, threads);
-    for (size_t i = 0; i < nq && !status; i += CHUNK) {
-        ki_queries part = {ki_query_at(&all, i), stride, nq - i < CHUNK ? nq - i : CHUNK};
+    for (size_t i = 0; i < nq && !status; i += e.chunk) {
+        ki_queries part = {ki_query_at(&all, i), stride, nq - i < e.chunk ? nq - i : e.chunk};
         status = answer(&e, &part);
         for (size_t j = 0; j < part.count * k && !status; j++) {
             rows[i * k + j] = e.ranked[j].row;

@@ -8,6 +8,7 @@
  * One search at a time: devices promise no more.
  */
 #include "index/flat.h"
+#include "index/host.h"
 #include <pthread.h>
 
 enum { CHUNK = 1024 }; /* queries answered at a time: bounds the memory for candidates */
@@ -20,8 +21,11 @@ struct ki_flat {
     const ki_table *table;
     kith_store_options store;
     ki_workers *workers;
-    uint32_t given;        /* rows that the device holds are below this */
-    uint64_t given_live;   /* how many of them were live */
+    uint32_t given;      /* rows that the device holds are below this */
+    uint64_t given_live; /* how many of them were live */
+    bool built;          /* on a device: it holds `given` rows, be it none */
+    double largest_norm; /* of rows below norm_rows */
+    uint32_t norm_rows;
     pthread_mutex_t mutex; /* one search at a time */
 };
 
@@ -91,11 +95,13 @@ kith_status ki_flat_refresh(ki_flat *flat)
     flat->rows = NULL;
     flat->given = 0;
     flat->given_live = 0;
-    if (!set.count)
-        return KITH_OK;
-    kith_status status = flat->device->ops->put_rows(flat->device, &set, &rows);
-    if (status)
-        return status;
+    flat->built = false; /* the device may have no room for old and new rows side by side */
+    if (set.count) {
+        kith_status status = flat->device->ops->put_rows(flat->device, &set, &rows);
+        if (status)
+            return status;
+    }
+    flat->built = true;
     flat->rows = rows;
     flat->given = set.count;
     flat->given_live = live_below(flat->table, set.count);
@@ -194,18 +200,31 @@ static kith_status answer_chunk(ki_flat *flat, const ki_row_set *set, const ki_r
 static kith_status see_rows_now(ki_flat *flat, uint32_t k, uint32_t *want)
 {
     kith_status status = flat->on_host ? ki_flat_refresh(flat) : KITH_OK;
+    if (!status && !flat->built)
+        status = ki_fail(KITH_EINVAL, "the device holds no rows yet; build the index first");
     if (status)
         return status;
     uint64_t dead = flat->given_live - live_below(flat->table, flat->given);
     uint64_t most = flat->device->ops->max_k(flat->device);
     uint64_t wanted = (keys_are_exact(flat) ? k : ki_rank_wanted(k)) + dead;
-    if (k + dead > most)
-        return ki_fail(KITH_EUNSUPPORTED,
-                       "k = %u with %llu rows deleted since the build: this device gives at most "
-                       "%llu answers; build the index again or use the host",
-                       k, (unsigned long long)dead, (unsigned long long)most);
-    *want = (uint32_t)(wanted < most ? wanted : most);
+    if (wanted > most)
+        return ki_fail(
+            KITH_EUNSUPPORTED,
+            "k = %u takes %llu answers, with %llu rows deleted since the build, and this "
+            "device gives %llu; %ssearch on the host",
+            k, (unsigned long long)wanted, (unsigned long long)dead, (unsigned long long)most,
+            dead ? "build the index again or " : "");
+    *want = (uint32_t)wanted;
     return KITH_OK;
+}
+
+/* Deleted rows keep their share in the largest norm: it only has to be large enough. */
+static ki_rounding rounding_now(ki_flat *flat, const ki_row_set *set, size_t nq)
+{
+    bool by_norms = flat->on_host && ki_host_multiplies(flat->device, set->type, nq);
+    flat->largest_norm = ki_largest_norm(set, flat->norm_rows, flat->largest_norm);
+    flat->norm_rows = set->count;
+    return (ki_rounding){flat->kernel->form, flat->largest_norm, by_norms};
 }
 
 kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k, ki_ranked *ranked)
@@ -215,19 +234,26 @@ kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k,
     uint64_t *answers = NULL;
     kith_status status = see_rows_now(flat, k, &want);
     ki_row_set set = ki_table_row_set(flat->table, &flat->store);
-    ki_rounding rounding = {0};
     size_t chunk = queries->count < CHUNK ? queries->count : CHUNK;
-    if (!status && !keys_are_exact(flat))
-        ki_rounding_of(&set, flat->kernel->form, &rounding);
     size_t bytes = chunk * ((size_t)want + 1) * sizeof *answers;
     if (!status && !(answers = ki_alloc(bytes)))
         status = ki_no_memory("answers", bytes);
     for (size_t i = 0; i < queries->count && !status; i += chunk) {
         size_t left = queries->count - i;
         ki_queries part = {ki_query_at(queries, i), queries->stride, left < chunk ? left : chunk};
+        ki_rounding rounding = {0};
+        if (!keys_are_exact(flat))
+            rounding = rounding_now(flat, &set, part.count);
         status = answer_chunk(flat, &set, &rounding, &part, k, want, answers, ranked + i * k);
     }
     ki_free(answers);
     pthread_mutex_unlock(&flat->mutex);
     return status;
+}
+
+void ki_flat_stat(const ki_flat *flat, uint64_t *rows, uint64_t *bytes)
+{
+    const ki_slab *slab = ki_table_slab(flat->table);
+    *rows = flat->on_host ? ki_table_live_count(flat->table) : flat->given_live;
+    *bytes = flat->on_host ? 0 : (uint64_t)flat->given * slab->stride;
 }

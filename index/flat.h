@@ -19,6 +19,9 @@ kith_status ki_flat_refresh(ki_flat *flat);
 /* The k nearest live rows of each query, exact as of now. */
 kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k, ki_ranked *ranked);
 
+/* What it holds: live rows, and memory on a device (an estimate: rows at the host's stride). */
+void ki_flat_stat(const ki_flat *flat, uint64_t *rows, uint64_t *bytes);
+
 /* The rows of a table as devices and scans want them. */
 ki_row_set ki_table_row_set(const ki_table *table, const kith_store_options *store);
 

@@ -34,7 +34,8 @@ static void processor_name(char *out, size_t size)
     while (file && fgets(line, sizeof line, file))
         if (!strncmp(line, "model name", 10) && strchr(line, ':')) {
             line[strcspn(line, "\n")] = 0;
-            snprintf(out, size, "%.120s", strchr(line, ':') + 2);
+            const char *name = strchr(line, ':') + 1;
+            snprintf(out, size, "%.120s", name + strspn(name, " \t"));
             break;
         }
     if (file)
@@ -74,13 +75,20 @@ static void host_drop_rows(ki_device_rows *rows)
     ki_free(rows);
 }
 
+bool ki_host_multiplies(const ki_device *device, kith_type type, size_t nq)
+{
+    const host *h = (const void *)device;
+    return type == KITH_F32 && nq >= KI_GEMM_QUERIES && ki_gemm_available() &&
+           h->kernels->features == ki_cpu_features();
+}
+
 static kith_status host_scan(ki_device_rows *rows, const void *queries, size_t query_stride,
                              size_t nq, uint32_t k, uint64_t *answers)
 {
     const ki_row_set *set = &rows->set;
     ki_workers *workers = rows->host->workers;
     ki_queries list = {queries, query_stride, nq};
-    if (set->type == KITH_F32 && nq >= KI_GEMM_QUERIES && ki_gemm_available())
+    if (ki_host_multiplies(&rows->host->device, set->type, nq))
         return ki_gemm_scan(set, &list, k, workers, answers);
     const ki_kernel *kernel = &rows->host->kernels->at[set->metric][set->type];
     return ki_scan(kernel, set, 0, set->count, &list, k, workers, answers);

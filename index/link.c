@@ -6,6 +6,7 @@
  * pruned to the brim overflows again at the next wish: hubs would be pruned in every batch.
  */
 #include "index/link.h"
+#include <assert.h>
 
 enum { KI_HEADROOM = 8 }; /* an eighth of the slots is left free by pruning */
 
@@ -142,6 +143,7 @@ static void grant_one(uint32_t *links, uint32_t *count, uint32_t *kept, const ki
         links[at] = wish->source;
         return;
     }
+    assert(at >= *kept); /* a child has one parent, so it is no tree link yet */
     memmove(links + *kept + 1, links + *kept, (at - *kept) * sizeof *links);
     links[(*kept)++] = wish->source;
 }
@@ -157,14 +159,6 @@ static void offer_old_links(ki_linker *linker, const ki_layer *layer, uint32_t t
     walker->kernel->gather(&walker->query, &layer->rows, links, n, walker->keys);
     for (uint32_t i = 0; i < n; i++)
         ki_pool_offer(&walker->pool, ki_pool_entry(walker->keys[i], links[i]));
-}
-
-static bool is_given(const uint64_t *kept, uint32_t given, uint32_t id)
-{
-    for (uint32_t i = 0; i < given; i++)
-        if (ki_pool_id(kept[i]) == id)
-            return true;
-    return false;
 }
 
 /* Too many: tree links stay, the rest is pruned together with the newcomers. */
@@ -183,13 +177,9 @@ static void replace(ki_linker *linker, ki_layer *layer, uint32_t target, const k
     for (uint32_t i = 0; i < n; i++)
         if (!wish[i].tree && find_link(links, old_count, wish[i].source) == old_count)
             ki_pool_offer(pool, ki_pool_entry(wish[i].key, wish[i].source));
-    uint32_t size = 0;
-    for (uint32_t i = 0; i < pool->size; i++) /* who became a tree link is no candidate */
-        if (!is_given(linker->kept, given, ki_pool_id(pool->entry[i])))
-            pool->entry[size++] = pool->entry[i];
     uint32_t most = layer->degree - layer->degree / KI_HEADROOM;
     uint32_t count =
-        ki_prune(&linker->pruner, &layer->rows, pool->entry, size, most, linker->kept, given);
+        ki_prune(&linker->pruner, &layer->rows, pool->entry, pool->size, most, linker->kept, given);
     for (uint32_t i = 0; i < layer->degree; i++)
         links[i] = i < count ? ki_pool_id(linker->kept[i]) : KI_NO_LINK;
 }

@@ -66,12 +66,25 @@ static uint32_t drop_shadowed(ki_pruner *pruner, const ki_rows *rows, float slac
     return stay;
 }
 
-/* One round with one slack. Who is kept already shadows himself, so he is not kept twice. */
+static bool is_kept(const uint64_t *kept, uint32_t given, uint64_t candidate)
+{
+    for (uint32_t i = 0; i < given; i++)
+        if (ki_pool_id(kept[i]) == ki_pool_id(candidate))
+            return true;
+    return false;
+}
+
+/* One round with one slack, over the candidates that are not kept already. (One cannot rely on a
+ * kept one shadowing himself: a cosine with oneself is 1 but for rounding.) */
 static uint32_t prune_round(ki_pruner *pruner, const ki_rows *rows, float slack,
                             const uint64_t *candidates, uint32_t n, uint32_t most, uint64_t *kept,
                             uint32_t given)
 {
-    memcpy(pruner->alive, candidates, n * sizeof *candidates);
+    uint32_t alive = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (!is_kept(kept, given, candidates[i]))
+            pruner->alive[alive++] = candidates[i];
+    n = alive;
     for (uint32_t i = 0; i < given && n; i++)
         n = drop_shadowed(pruner, rows, slack, ki_pool_id(kept[i]), n);
     while (n && given < most) {

@@ -7,20 +7,21 @@
  * the caller asks for more; in the end all rows are candidates.
  *
  * The bound: any order of n additions and products is off by less than n * 2^-24 * sum |terms|
- * (Higham, Accuracy and Stability, 3.1), plus 2^-149 for each that falls below the normal range;
- * and sum |terms| is at most |q||x| for a product,
- * (|q|+|x|)^2 for squared L2 by norms (by differences it is less), 1 for a cosine.
+ * (Higham, Accuracy and Stability, 3.1), plus 2^-126 for each that a device flushes to zero. The
+ * sum of |terms| is the distance itself for squared L2 by differences, at most (|q|+|x|)^2 by
+ * norms, |q||x| for a product, 1 for a cosine. Where rows are far from the origin the norms prove
+ * nothing: then the query is scanned again by differences, then for more candidates; and when
+ * these are no longer few, all rows are ranked, which needs no proof.
  */
 #include "index/scan.h"
 #include "kernels/keys.h"
 #include <math.h>
 
-void ki_rounding_of(const ki_row_set *set, ki_key_form form, ki_rounding *out)
+double ki_largest_norm(const ki_row_set *set, uint32_t first, double known)
 {
-    double largest = 0;
-    for (uint32_t row = 0; row < set->count; row++)
-        largest = fmax(largest, sqrt((double)ki_norm2(set->type, ki_aux_at(set, row))));
-    *out = (ki_rounding){form, ((double)set->rows.dim + 8) * 0x1p-24, largest};
+    for (uint32_t row = first; row < set->count; row++)
+        known = fmax(known, sqrt((double)ki_norm2(set->type, ki_aux_at(set, row))));
+    return known;
 }
 
 uint32_t ki_rank_wanted(uint32_t k)
@@ -48,17 +49,23 @@ static void sort_ranked(ki_ranked *ranked, uint32_t n)
         }
 }
 
-static double error_bound(const ki_row_set *set, const ki_rounding *rounding, const void *query)
+/* By how much a key that reads `distance` may exceed the truth. */
+static double error_bound(const ki_row_set *set, const ki_rounding *rounding, const void *query,
+                          double distance)
 {
     ki_aux aux;
+    bool exact_sums = set->type == KITH_U8 && !rounding->by_norms; /* then only the end rounds */
+    double terms = exact_sums ? 8 : (double)set->rows.dim + 8;
+    double relative = terms * 0x1p-24, tiny = terms * 0x1p-126;
+    if (set->metric == KITH_L2SQ && !rounding->by_norms)
+        return relative * distance + tiny;
     ki_aux_fill(set->type, query, set->rows.dim, &aux);
     double norm = sqrt((double)ki_norm2(set->type, &aux)), reach = norm + rounding->largest_norm;
-    double tiny = rounding->relative * 0x1p-125; /* (dim + 8) * 2^-149 */
     if (set->metric == KITH_L2SQ)
-        return rounding->relative * reach * reach + tiny;
+        return relative * reach * reach + tiny;
     if (set->metric == KITH_IP)
-        return rounding->relative * norm * rounding->largest_norm + tiny;
-    return rounding->relative * 4; /* a row's norm is at least 2^-126: tiny / norm is 2 relative */
+        return relative * norm * rounding->largest_norm + tiny;
+    return relative * 4; /* a row's norm is at least 2^-126: tiny / norm is 2 relative */
 }
 
 /* True when the first k are proven: every live row that is no candidate comes after the answer
@@ -80,7 +87,7 @@ static bool rank_one(const ki_row_set *set, const ki_rounding *rounding, const v
     if (beyond == UINT64_MAX)
         return true;
     double last = ki_key_distance(rounding->form, (uint32_t)(beyond >> 32));
-    return ranked[k - 1].distance < last - error_bound(set, rounding, query);
+    return ranked[k - 1].distance < last - error_bound(set, rounding, query, last);
 }
 
 typedef struct ranking {
@@ -109,32 +116,63 @@ static kith_status rank_job(void *context, uint32_t worker, size_t first, size_t
     return KITH_OK;
 }
 
-/* Four times as many candidates each time, until there is a proof or no row is left out. */
-static kith_status widen_one(const ranking *r, const ki_kernel *kernel, size_t i,
-                             ki_workers *workers)
+/* Every live row by its exact distance: the k nearest, kept sorted by insertion. */
+static void rank_everything(const ki_row_set *set, const void *query, uint32_t k, ki_ranked *ranked)
+{
+    uint32_t n = 0;
+    for (uint32_t row = 0; row < set->count; row++) {
+        if (!ki_is_live(set->live, row))
+            continue;
+        const void *vector = set->rows.base + (size_t)row * set->rows.stride;
+        double distance = ki_exact_distance(set->metric, set->type, query, vector, set->rows.dim);
+        ki_ranked one = {distance, row};
+        if (n == k && !comes_before(&one, &ranked[k - 1]))
+            continue;
+        uint32_t at = n < k ? n++ : k - 1;
+        for (; at && comes_before(&one, &ranked[at - 1]); at--)
+            ranked[at] = ranked[at - 1];
+        ranked[at] = one;
+    }
+    for (; n < k; n++)
+        ranked[n] = (ki_ranked){INFINITY, UINT32_MAX};
+}
+
+/* Scans again with range kernels for `want` answers; *proven as rank_one. */
+static kith_status scan_again(const ranking *r, const ki_kernel *kernel, size_t i, uint32_t want,
+                              ki_workers *workers, bool *proven)
 {
     ki_queries one = {ki_query_at(r->queries, i), r->queries->stride, 1};
     ki_rounding rounding = *r->rounding;
     rounding.form = kernel->form;
+    rounding.by_norms = false;
+    uint64_t *answers = ki_alloc(want * sizeof *answers);
+    ki_ranked *ranked = ki_alloc(want * sizeof *ranked);
+    kith_status status = KITH_OK;
+    if (!answers || !ranked)
+        status = ki_no_memory("candidates of an exact search", (size_t)want * 24);
+    else
+        status = ki_scan(kernel, r->set, 0, r->set->count, &one, want, workers, answers);
+    if (!status) {
+        *proven =
+            rank_one(r->set, &rounding, one.base, answers, want, answers[want - 1], r->k, ranked);
+        memcpy(r->ranked + i * r->k, ranked, r->k * sizeof *ranked);
+    }
+    ki_free(answers);
+    ki_free(ranked);
+    return status;
+}
+
+/* The first k of query i, whatever it takes. */
+static kith_status settle_one(const ranking *r, const ki_kernel *kernel, size_t i,
+                              ki_workers *workers)
+{
     bool proven = false;
     kith_status status = KITH_OK;
-    for (uint64_t want = r->candidates->have; !proven && !status;) {
-        want = want * 4 <= r->set->count ? want * 4 : (uint64_t)r->set->count + 1;
-        uint64_t *answers = ki_alloc(want * sizeof *answers);
-        ki_ranked *ranked = ki_alloc(want * sizeof *ranked);
-        if (!answers || !ranked)
-            status = ki_no_memory("candidates of an exact search", want * 24);
-        else
-            status =
-                ki_scan(kernel, r->set, 0, r->set->count, &one, (uint32_t)want, workers, answers);
-        if (!status) {
-            proven = rank_one(r->set, &rounding, one.base, answers, (uint32_t)want,
-                              answers[want - 1], r->k, ranked);
-            memcpy(r->ranked + i * r->k, ranked, r->k * sizeof *ranked);
-        }
-        ki_free(answers);
-        ki_free(ranked);
-    }
+    uint64_t want = r->candidates->have;
+    for (; !proven && !status && want <= r->set->count / 16; want *= 4)
+        status = scan_again(r, kernel, i, (uint32_t)want, workers, &proven);
+    if (!proven && !status)
+        rank_everything(r->set, ki_query_at(r->queries, i), r->k, r->ranked + i * r->k);
     return status;
 }
 
@@ -153,7 +191,7 @@ kith_status ki_rank_all(const ki_row_set *set, const ki_rounding *rounding, cons
         status = ki_workers_run(workers, queries->count, 8, rank_job, &r);
     for (size_t i = 0; i < queries->count && !status; i++)
         if (!r.proven[i])
-            status = widen_one(&r, kernel, i, workers);
+            status = settle_one(&r, kernel, i, workers);
     ki_free(r.scratch);
     ki_free(r.proven);
     return status;

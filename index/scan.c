@@ -8,7 +8,8 @@
 #include "index/scan.h"
 
 enum {
-    GROUP = 32,           /* queries that share a pass over a block */
+    GROUP = 32, /* queries that share a pass over a block */
+    STRIPS_MOST = 64,
     BLOCK_BYTES = 1 << 19 /* of rows; a quarter to a half of a second-level cache */
 };
 
@@ -89,7 +90,7 @@ static void merge_strips(const scan *s, uint64_t *answers)
 {
     size_t all = s->queries->count * s->k;
     for (size_t q = 0; q < s->queries->count; q++) {
-        uint32_t at[64] = {0};
+        uint32_t at[STRIPS_MOST] = {0};
         for (uint32_t i = 0; i < s->k; i++) {
             uint32_t best = 0;
             uint64_t least = UINT64_MAX;
@@ -105,12 +106,19 @@ static void merge_strips(const scan *s, uint64_t *answers)
     }
 }
 
+/* As many as it takes to give every thread something to do. */
+static uint32_t strips_for(size_t groups, uint32_t threads)
+{
+    size_t strips = groups ? (threads + groups - 1) / groups : 1;
+    return strips < STRIPS_MOST ? (uint32_t)strips : STRIPS_MOST;
+}
+
 kith_status ki_scan(const ki_kernel *kernel, const ki_row_set *set, uint32_t first, uint32_t last,
                     const ki_queries *queries, uint32_t k, ki_workers *workers, uint64_t *answers)
 {
     uint32_t threads = ki_workers_count(workers);
     size_t groups = (queries->count + GROUP - 1) / GROUP;
-    uint32_t strips = groups >= threads || last - first < 4096 ? 1 : threads < 64 ? threads : 64;
+    uint32_t strips = last - first < 4096 ? 1 : strips_for(groups, threads);
     uint32_t block_rows = (uint32_t)(BLOCK_BYTES / (set->rows.stride ? set->rows.stride : 1)) + 16;
     scan s = {kernel, set,        queries,
               first,  last,       k,

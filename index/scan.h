@@ -35,7 +35,7 @@ kith_status ki_gemm_scan(const ki_row_set *set, const ki_queries *queries, uint3
                          ki_workers *workers, uint64_t *answers);
 
 /* From this many f32 queries on the products win; measured, see gemm.c. */
-enum { KI_GEMM_QUERIES = 32 };
+enum { KI_GEMM_QUERIES = 128 };
 
 /* The end of a walk or a scan that used a pool: its first k live entries as answers. */
 uint32_t ki_pool_answers(const ki_pool *pool, const uint64_t *live, uint32_t k, uint64_t *answers);
@@ -65,12 +65,12 @@ typedef struct ki_ranked {
 /* How far a rounded key may be from the truth, over a set of rows. */
 typedef struct ki_rounding {
     ki_key_form form;
-    double relative;     /* (dim + 8) * 2^-24: no order of summation is worse */
-    double largest_norm; /* of any row */
+    double largest_norm; /* of any row, deleted ones too */
+    bool by_norms;       /* from products: squared L2 as |q|^2 + |x|^2 - 2qx loses digits */
 } ki_rounding;
 
-/* Looks at every row's side data once. */
-void ki_rounding_of(const ki_row_set *set, ki_key_form form, ki_rounding *out);
+/* The largest norm of rows first..count-1, or `known` if that is larger. */
+double ki_largest_norm(const ki_row_set *set, uint32_t first, double known);
 
 /* How many answers to ask for so that k can usually be proven. */
 uint32_t ki_rank_wanted(uint32_t k);

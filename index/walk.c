@@ -11,6 +11,8 @@
  */
 #include "index/walk.h"
 
+_Static_assert(KI_MAX_ROWS <= KI_ROWS_MOST, "a row number must fit into a pool entry");
+
 kith_status ki_walker_open(const ki_walker_options *options, ki_walker *out)
 {
     ki_walker walker = {.kernel = options->kernel,

@@ -86,8 +86,6 @@ const char *kith_strerror(kith_status status)
         return "device failed";
     case KITH_ECANCELLED:
         return "cancelled";
-    case KITH_EBUSY:
-        return "busy";
     }
     return "unknown status";
 }

@@ -71,7 +71,7 @@ const char *ki_cl_error_name(cl_int code)
 
 kith_status ki_cl_fail(cl_int code, const char *call, const char *device, const char *what, ...)
 {
-    char text[128];
+    char text[200]; /* what the sentence has left */
     va_list arguments;
     va_start(arguments, what);
     if (vsnprintf(text, sizeof text, what, arguments) < 0)

@@ -20,5 +20,5 @@ if printf 'int  a ;\n' | "$tool" --dry-run -Werror --assume-filename=kv/planted.
     echo "clang-format accepts anything"
     exit 1
 fi
-find . \( -name build -o -name shared -o -name '.?*' \) -prune -o \
+find . \( -name build -o -name '.?*' \) -prune -o \
     \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -exec "$tool" --dry-run -Werror {} +

@@ -96,6 +96,27 @@ static void identical_vectors(void **state)
         }
 }
 
+/* Many copies of a few vectors, some of them off by a hair: distances between copies are zero but
+ * for rounding, on either side of it. Default options, so with slack. */
+static void copies_of_a_few(void **state)
+{
+    (void)state;
+    static const size_t distinct[] = {1, 8, 57, 400};
+    uint64_t random = check_seed();
+    kith_index_options options = kith_index_defaults(KITH_HNSW);
+    for (size_t c = 0; c < 16; c++)
+        for (int metric = KITH_L2SQ; metric <= KITH_COSINE; metric++) {
+            matrix rows = matrix_uniform(c & 1 ? KITH_U8 : KITH_F32, 15, 1500, &random);
+            for (size_t i = distinct[c / 4]; i < rows.n; i++)
+                memcpy(row_at(&rows, i), row_at(&rows, i % distinct[c / 4]), row_bytes(&rows));
+            for (size_t i = 0; i < rows.n && rows.type == KITH_F32 && c & 2; i++)
+                floats_at(&rows, i)[i % 15] += 1e-4f * check_unit(&random);
+            built b = build(&rows, (kith_metric)metric, &options);
+            close_built(&b);
+            matrix_free(&rows);
+        }
+}
+
 /* Zero vectors: every cosine is 1, every product 0. */
 static void zero_vectors(void **state)
 {
@@ -226,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(identical_vectors),
+        cmocka_unit_test(copies_of_a_few),
         cmocka_unit_test(zero_vectors),
         cmocka_unit_test(islands_and_an_outlier),
         cmocka_unit_test(clusters_one_after_the_other),

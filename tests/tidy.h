@@ -41,7 +41,7 @@ bool tidy_is_c(const char *path); /* .c .h .cc .cl */
 const char *tidy_word(const char *from, const char *word);
 
 /* Reads the sources, scripts and build files below `root`, but for what git does not keep (hidden
- * folders, and build/ and shared/ at the root); how many there were, at most `most`. */
+ * folders, and build/ at the root); how many there were, at most `most`. */
 size_t tidy_walk(char *root, struct tidy_file *files, size_t most);
 void tidy_forget(struct tidy_file *files, size_t count);
 

@@ -51,7 +51,6 @@ size_t tidy_walk(char *root, struct tidy_file *files, size_t most)
     for (FTSENT *entry; walk && (entry = fts_read(walk)) != NULL;) {
         bool top = entry->fts_level == 1;
         bool kept_out = (top && strcmp(entry->fts_name, "build") == 0) ||
-                        (top && strcmp(entry->fts_name, "shared") == 0) ||
                         (entry->fts_level > 0 && entry->fts_name[0] == '.');
         if (entry->fts_info == FTS_D && kept_out)
             fts_set(walk, entry, FTS_SKIP);
