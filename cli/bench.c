@@ -7,6 +7,7 @@
  */
 #include "cli/bench.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,17 @@ void bench_failed(struct bench *bench, const char *device, const char *isa, cons
     result_append(bench->result, "failures",
                   json_pack("{s:s, s:s, s:o}", "device", device, "isa", isa, "sentence",
                             text ? text : json_null()));
+}
+
+bool bench_in_integers(const struct bench *bench)
+{
+    return bench->data.type == KITH_U8 && bench->data.metric != KITH_COSINE;
+}
+
+void bench_progress(struct progress *progress, double budget)
+{
+    double done = seconds_now() - progress->started;
+    progress_step(progress, (uint64_t)(1000 * fmin(done, budget)), (uint64_t)(1000 * budget));
 }
 
 uint32_t *bench_sample(const struct bench *bench, size_t count)
@@ -281,27 +293,28 @@ int bench_main(int argc, char **argv)
                                  .report_path = "kith-report.html"}};
     struct wishes *w = &b.wishes;
     const struct option_spec options[] = {
-        {"device", 'd', OPTION_TEXT, &w->devices, "LIST", "ids from `kith devices`; default all", 0,
-         0, NULL},
-        {"queries", 0, OPTION_TEXT, &w->data.queries, "FILE", "queries, where DATA has none", 0, 0,
-         NULL},
-        {"metric", 0, OPTION_CHOICE, &w->data.metric, "M", "default what DATA says, else l2sq", 0,
-         0, "l2sq|ip|cosine"},
+        {"device", 'd', OPTION_TEXT, &w->devices, "LIST",
+         "ids from `kith devices`, as cpu,ocl0; default all", 0, 0, NULL},
+        {"queries", 0, OPTION_TEXT, &w->data.queries, "FILE",
+         "queries, where DATA has none; default some rows held out", 0, 0, NULL},
+        {"metric", 0, OPTION_CHOICE, &w->data.metric, "M",
+         "l2sq, ip or cosine; default what DATA says, else l2sq", 0, 0, "l2sq|ip|cosine"},
         {"rows", 0, OPTION_U64, &w->data.rows, "N", "use the first N rows only", 1, 4294967294.0,
          NULL},
         {"nq", 0, OPTION_U64, &w->data.query_rows, "N", "use the first N queries only", 1,
          4294967294.0, NULL},
         {"k", 'k', OPTION_U32, &w->k, "K", "neighbours wanted; default 10", 1, 65536, NULL},
-        {"ef", 0, OPTION_U32_LIST, &w->ef, "LIST", "widths of the walk; default 10,14,20,28,...", 1,
-         1000000, NULL},
+        {"ef", 0, OPTION_U32_LIST, &w->ef, "LIST", "widths of the walk; default chosen by recall",
+         1, EF_MOST, NULL},
         {"m", 'M', OPTION_U32, &w->m, "N", "links of a node; default 16", 4, 128, NULL},
-        {"ef-construction", 0, OPTION_U32, &w->ef_construction, "N", "default the library's", 1,
-         1000000, NULL},
-        {"threads", 't', OPTION_U32, &w->threads, "N", "default all of the machine", 1, 1024, NULL},
+        {"ef-construction", 0, OPTION_U32, &w->ef_construction, "N",
+         "width of the walk that looks for links; default 200", 1, 1000000, NULL},
+        {"threads", 't', OPTION_U32, &w->threads, "N", "of the build and of searches; default all",
+         1, 1024, NULL},
         {"time", 0, OPTION_F64, &w->seconds, "S",
          "seconds to measure, after the build; default 100", 0.1, 1e6, NULL},
-        {"min-recall", 0, OPTION_F64, &w->min_recall, "R", "exit 4 when no walk reaches it", 0, 1,
-         NULL},
+        {"min-recall", 0, OPTION_F64, &w->min_recall, "R",
+         "exit 4 when no walk reaches this recall", 0, 1, NULL},
         {"result", 'o', OPTION_TEXT, &w->result_path, "FILE", "default kith-result.json", 0, 0,
          NULL},
         {"report", 0, OPTION_TEXT, &w->report_path, "FILE", "default kith-report.html", 0, 0, NULL},
@@ -310,12 +323,13 @@ int bench_main(int argc, char **argv)
         .verb = "bench",
         .operands = "[DATA]",
         .about =
-            "Measures recall against speed on every device and writes a result file and a\n"
-            "report. DATA is a name from `kith data ls` or a file; the default is\n" DATASET_DEFAULT
-            ".",
-        .examples = "kith bench\n"
-                    "kith bench --device cpu,ocl0 -k 100 --time 300\n"
-                    "kith bench base.fbin --queries queries.fbin --metric cosine\n",
+            "Measures recall against speed on every device, prints a leaderboard, and writes a\n"
+            "result file and a report. DATA is a name from `kith data ls` or a file; the default\n"
+            "is " DATASET_DEFAULT ". ^C once ends it and keeps what is finished.",
+        .examples = "kith bench                                  everything, about two minutes\n"
+                    "kith bench --device cpu,ocl0 -k 100         two devices, 100 neighbours\n"
+                    "kith bench base.fbin --queries q.fbin --metric cosine\n"
+                    "kith bench --min-recall 0.95 --json         for scripts: JSON, and exit 4\n",
         .options = options,
         .option_count = COUNT_OF(options),
         .operands_most = 1};

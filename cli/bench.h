@@ -1,7 +1,7 @@
 /* bench.h - what the parts of `kith bench` share: the wishes, the data and the growing result.
  *
- * bench.c owns everything here and decides the order; bench_walk.c measures the graph and
- * bench_exact.c the exact searches. They add to the result as soon as something is finished, so
+ * bench.c owns everything here and decides the order; survey.c and bench_walk.c measure the graph
+ * and bench_exact.c the exact searches. They add to the result as soon as something is finished, so
  * that ^C loses nothing but the step it came in.
  */
 #ifndef BENCH_H
@@ -13,9 +13,9 @@
 #include "cli/datasets.h"
 #include "cli/options.h"
 #include "cli/recall.h"
+#include "cli/terminal.h"
 
-/* At a nearly perfect recall, a wider walk only gets slower. */
-#define RECALL_ENOUGH 0.9995
+#define EF_MOST 65536u /* the library's limit */
 
 #define PASSES_WANTED 3
 #define PASSES_MOST 25
@@ -42,7 +42,7 @@ struct bench {
     json_t *result;
     double best_recall;   /* of any walk */
     uint32_t failures;    /* devices that failed while working */
-    uint32_t differences; /* exact searches that did not give the truth */
+    uint32_t differences; /* searches that did not give the hits that they must */
 };
 
 /* True when --device asks for this id, or asks for nothing in particular. */
@@ -50,6 +50,12 @@ bool bench_wants(const struct bench *bench, const char *id);
 
 /* Records that a device failed, with the sentence, and says so. The others go on. */
 void bench_failed(struct bench *bench, const char *device, const char *isa, const char *sentence);
+
+/* Whether every distance is a sum of integers, so that every machine must find the same bits. */
+bool bench_in_integers(const struct bench *bench);
+
+/* Shows how much of `budget` seconds has gone since the bar was begun. */
+void bench_progress(struct progress *progress, double budget);
 
 /* `count` query numbers at even steps through all of them; to be freed. */
 uint32_t *bench_sample(const struct bench *bench, size_t count);

@@ -1,8 +1,11 @@
 /* bench_exact.c - exact search on every instruction set and every device, held against the truth.
  *
  * Exact search has one right answer, so this is the proof that all devices compute the same, and
- * the baseline that a graph has to beat. Queries go in batches, as they would be sent to a device;
- * how many are asked depends on the device's speed and is in the result.
+ * the baseline that a graph has to beat. Queries go in batches, as they would be sent to a device.
+ *
+ * All queries are compared with the truth on the best instruction set of the host, and on whatever
+ * else does that within its share of the time; the rest is compared on the sample that is timed.
+ * Both numbers are in the result.
  *
  * Sums of u8 rows are integers and must give the true ids place by place. Distances that are
  * rounded (f32 rows, and cosine) may come out equal or swapped where the exact ones differ by less
@@ -21,12 +24,22 @@
 #define BATCH_MOST 256u
 #define PILOT_QUERIES 8u
 #define QUERIES_LEAST 16u
+#define CHECKING_SHARE 0.5 /* of a target's time that all queries may cost, untimed */
 #define ROUNDING 4e-6 /* relative: sums of f32 in any order, twice the bound at 784 dimensions */
 
 struct target {
     const char *device; /* as options take it */
     const char *isa;    /* as the result names it */
     const char *cpu;    /* cap of the instruction set; NULL on a device */
+    bool best;          /* of the host's instruction sets */
+};
+
+/* How the answers of all queries, or of the sample, compare with the truth. */
+struct finding {
+    struct recall recall;
+    size_t queries, differences, rounding;
+    json_t *first; /* the first difference, NULL when there is none; owned */
+    double distances_per_query;
 };
 
 struct scan {
@@ -38,16 +51,14 @@ struct scan {
     uint32_t batch;
     char *asked; /* the sample's queries, one after the other */
     kith_hit *hits;
+    struct finding finding;
     double seconds[PASSES_MOST];
     size_t passes, calls;
     double *latency_us;
     uint64_t distances;
+    struct progress *progress;
+    double budget; /* seconds, of all targets */
 };
-
-static bool exact_in_integers(const struct bench *b)
-{
-    return b->data.type == KITH_U8 && b->data.metric != KITH_COSINE;
-}
 
 static double exact_distance(const struct bench *b, size_t query, uint64_t row)
 {
@@ -59,18 +70,21 @@ static double exact_distance(const struct bench *b, size_t query, uint64_t row)
 
 static bool only_rounding(const struct bench *b, size_t query, uint64_t found, uint64_t expected)
 {
-    if (exact_in_integers(b) || found >= b->data.base.rows)
+    if (bench_in_integers(b) || found >= b->data.base.rows)
         return false;
     double x = exact_distance(b, query, found), y = exact_distance(b, query, expected);
     return fabs(x - y) <= ROUNDING * fmax(fmax(fabs(x), fabs(y)), 1);
 }
 
-/* Compares place by place; `first` describes the first real difference. */
-static size_t compare(const struct scan *scan, size_t *rounding, json_t **first)
+/* Compares place by place and keeps the first real difference. */
+static void examine(struct scan *scan)
 {
     const struct bench *b = scan->bench;
+    struct finding *f = &scan->finding;
     uint32_t k = b->wishes.k;
-    size_t differences = 0;
+    *f = (struct finding){.recall = judge_all(&b->judge, scan->which, scan->queries, scan->hits),
+                          .queries = scan->queries,
+                          .distances_per_query = (double)scan->distances / (double)scan->queries};
     for (size_t i = 0; i < scan->queries * k; i++) {
         size_t query = scan->which[i / k];
         uint64_t expected = b->truth[query * k + i % k], found = scan->hits[i].key;
@@ -78,60 +92,56 @@ static size_t compare(const struct scan *scan, size_t *rounding, json_t **first)
         if (!empty && found == expected)
             continue;
         if (!empty && only_rounding(b, query, found, expected)) {
-            ++*rounding;
+            f->rounding++;
             continue;
         }
-        if (differences++ == 0)
-            *first = json_pack("{s:I, s:I, s:I, s:I}", "query", (json_int_t)query, "rank",
-                               (json_int_t)(i % k + 1), "found",
-                               empty ? (json_int_t)-1 : (json_int_t)found, "expected",
-                               (json_int_t)expected);
+        if (f->differences++ == 0)
+            f->first = json_pack("{s:I, s:I, s:I, s:I}", "query", (json_int_t)query, "rank",
+                                 (json_int_t)(i % k + 1), "found",
+                                 empty ? (json_int_t)-1 : (json_int_t)found, "expected",
+                                 (json_int_t)expected);
     }
-    return differences;
 }
 
 static void record_agreement(const struct scan *scan)
 {
     struct bench *b = scan->bench;
-    json_t *first = NULL;
-    size_t rounding = 0, differences = compare(scan, &rounding, &first);
-    b->differences += differences > 0;
+    const struct finding *f = &scan->finding;
+    b->differences += f->differences > 0;
     result_append(b->result, "agreement",
-                  json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:I, s:I, s:o}", "device",
+                  json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:I, s:I, s:O?}", "device",
                             scan->target->device, "isa", scan->target->isa, "index", "flat",
-                            "queries", (json_int_t)scan->queries, "k", (json_int_t)b->wishes.k,
-                            "equal", differences == 0, "rounding", (json_int_t)rounding,
-                            "differences", (json_int_t)differences, "first",
-                            first ? first : json_null()));
+                            "queries", (json_int_t)f->queries, "k", (json_int_t)b->wishes.k,
+                            "equal", f->differences == 0, "rounding", (json_int_t)f->rounding,
+                            "differences", (json_int_t)f->differences, "first", f->first));
 }
 
 static void record_run(struct scan *scan)
 {
     struct bench *b = scan->bench;
-    struct recall recall = judge_all(&b->judge, scan->which, scan->queries, scan->hits);
+    const struct finding *f = &scan->finding;
     kith_index_stats index = {.size = sizeof index};
     kith_index_stat(scan->index, &index);
-    struct measured run = {.device = scan->target->device,
-                           .isa = scan->target->isa,
-                           .index = "flat",
-                           .codes = kith_type_name(b->data.type),
-                           .params = json_pack("{s:I, s:I}", "queries", (json_int_t)scan->queries,
-                                               "passes", (json_int_t)scan->passes),
-                           .threads = scan->target->cpu ? b->threads : 1,
-                           .batch = scan->batch,
-                           .k = b->wishes.k,
-                           .recall = recall.strict,
-                           .recall_annb = recall.annb,
-                           .seconds = scan->seconds,
-                           .passes = scan->passes,
-                           .queries = scan->queries,
-                           .latency_us = scan->latency_us,
-                           .calls = scan->calls,
-                           .distances_per_query = (double)scan->distances / (double)scan->queries,
-                           .bytes_per_vector =
-                               (double)(b->store_bytes + index.bytes) / (double)b->data.base.rows};
+    struct measured run = {
+        .device = scan->target->device,
+        .isa = scan->target->isa,
+        .index = "flat",
+        .codes = kith_type_name(b->data.type),
+        .params = json_pack("{s:I, s:I, s:I}", "queries", (json_int_t)scan->queries, "passes",
+                            (json_int_t)scan->passes, "recall_queries", (json_int_t)f->queries),
+        .threads = scan->target->cpu ? b->threads : 1,
+        .batch = scan->batch,
+        .k = b->wishes.k,
+        .recall = f->recall.strict,
+        .recall_annb = f->recall.annb,
+        .seconds = scan->seconds,
+        .passes = scan->passes,
+        .queries = scan->queries,
+        .latency_us = scan->latency_us,
+        .calls = scan->calls,
+        .distances_per_query = f->distances_per_query,
+        .bytes_per_vector = (double)(b->store_bytes + index.bytes) / (double)b->data.base.rows};
     result_run(b->result, &run);
-    record_agreement(scan);
 }
 
 /* One call for `n` queries of the sample from `from` on. */
@@ -168,9 +178,28 @@ static void choose_sample(struct scan *scan, size_t queries)
                bytes);
 }
 
+/* Batches as even as they can be, so that their times can be compared. False when a call failed
+ * or ^C came in between. */
+static bool ask_all(struct scan *scan, double *latency_us)
+{
+    size_t calls = (scan->queries + BATCH_MOST - 1) / BATCH_MOST;
+    scan->batch = (uint32_t)((scan->queries + calls - 1) / calls);
+    scan->distances = 0;
+    for (size_t from = 0, call = 0; from < scan->queries; from += scan->batch, call++) {
+        size_t left = scan->queries - from, n = left < scan->batch ? left : scan->batch;
+        double begin = seconds_now();
+        if (interrupt_pending() || !ask(scan, from, n))
+            return false;
+        if (latency_us)
+            latency_us[call] = (seconds_now() - begin) * 1e6;
+        bench_progress(scan->progress, scan->budget);
+    }
+    return true;
+}
+
 /* The first call pays for compiling and for memory that is touched for the first time; the second
  * says how long a query takes. */
-static bool pilot(struct scan *scan, double seconds)
+static bool pilot(struct scan *scan, double *query_seconds)
 {
     choose_sample(scan, PILOT_QUERIES);
     if (!ask(scan, 0, 1))
@@ -178,45 +207,52 @@ static bool pilot(struct scan *scan, double seconds)
     double begin = seconds_now();
     if (!ask(scan, 0, scan->queries))
         return false;
-    double each = (seconds_now() - begin) / (double)scan->queries;
-    double fits = fmax(seconds / PASSES_WANTED / each, QUERIES_LEAST);
-    choose_sample(scan, fits < 1e9 ? (size_t)fits : 1000000000u);
-    /* Batches as even as they can be, so that their times can be compared. */
-    size_t calls = (scan->queries + BATCH_MOST - 1) / BATCH_MOST;
-    scan->batch = (uint32_t)((scan->queries + calls - 1) / calls);
+    *query_seconds = (seconds_now() - begin) / (double)scan->queries;
     return true;
 }
 
-static bool measure_pass(struct scan *scan)
+/* Compares the answers of all queries with the truth where that is wanted or cheap. */
+static bool check_all(struct scan *scan, double query_seconds, double seconds)
 {
-    double begin = seconds_now();
-    scan->distances = 0;
-    for (size_t from = 0; from < scan->queries; from += scan->batch) {
-        size_t left = scan->queries - from, n = left < scan->batch ? left : scan->batch;
-        double call = seconds_now();
-        if (!ask(scan, from, n))
-            return false;
-        scan->latency_us[scan->calls++] = (seconds_now() - call) * 1e6;
-    }
-    scan->seconds[scan->passes++] = seconds_now() - begin;
+    size_t all = scan->bench->data.queries.rows;
+    if (!scan->target->best && query_seconds * (double)all > CHECKING_SHARE * seconds)
+        return true;
+    choose_sample(scan, all);
+    if (!ask_all(scan, NULL))
+        return false;
+    examine(scan);
     return true;
+}
+
+/* Three passes, fewer only when they take much longer than the pilot promised. A pass that failed
+ * or that ^C cut short leaves those before it. */
+static void time_sample(struct scan *scan, double query_seconds, double deadline)
+{
+    double left = fmax(deadline - seconds_now(), 0), late = deadline + left;
+    double fits = fmax(left / PASSES_WANTED / query_seconds, QUERIES_LEAST);
+    choose_sample(scan, fits < 1e9 ? (size_t)fits : 1000000000u);
+    size_t calls = (scan->queries + BATCH_MOST - 1) / BATCH_MOST;
+    scan->latency_us = heap_alloc(calls * PASSES_WANTED, sizeof *scan->latency_us);
+    while (scan->passes < PASSES_WANTED && (!scan->passes || seconds_now() < late)) {
+        double begin = seconds_now();
+        if (!ask_all(scan, scan->latency_us + scan->calls))
+            break;
+        scan->seconds[scan->passes++] = seconds_now() - begin;
+        scan->calls += calls;
+        if (!scan->finding.queries)
+            examine(scan);
+    }
 }
 
 static void measure(struct scan *scan, double seconds)
 {
-    double deadline = seconds_now() + seconds;
-    if (!pilot(scan, seconds))
-        return;
-    size_t calls = (scan->queries + scan->batch - 1) / scan->batch;
-    scan->latency_us = heap_alloc(calls * PASSES_WANTED, sizeof *scan->latency_us);
-    for (size_t pass = 0; pass < PASSES_WANTED; pass++) {
-        double left = deadline - seconds_now();
-        if (pass > 0 && (interrupt_pending() || left < scan->seconds[pass - 1] / 2))
-            break;
-        if (!measure_pass(scan))
-            return;
-    }
-    record_run(scan);
+    double query_seconds, deadline = seconds_now() + seconds;
+    if (pilot(scan, &query_seconds) && check_all(scan, query_seconds, seconds))
+        time_sample(scan, query_seconds, deadline);
+    if (scan->passes)
+        record_run(scan);
+    if (scan->finding.queries)
+        record_agreement(scan);
 }
 
 static kith_index *open_index(struct bench *b, const struct target *target)
@@ -239,13 +275,13 @@ static kith_index *open_index(struct bench *b, const struct target *target)
     return index;
 }
 
-static void run_target(struct bench *b, const struct target *target, double seconds)
+static void run_target(struct scan scan, double seconds)
 {
-    struct scan scan = {.bench = b, .target = target};
-    scan.index = open_index(b, target);
+    scan.index = open_index(scan.bench, scan.target);
     if (scan.index)
         measure(&scan, seconds);
     kith_index_close(scan.index);
+    json_decref(scan.finding.first);
     free(scan.latency_us);
     free(scan.asked);
     free(scan.hits);
@@ -257,13 +293,13 @@ static size_t list_targets(const struct bench *b, struct target *targets, kith_d
     size_t n = 0;
     const char *isa;
     for (size_t i = 0; bench_wants(b, "cpu") && (isa = kith_cpu_level(i)); i++)
-        targets[n++] = (struct target){"cpu", isa, isa};
+        targets[n++] = (struct target){"cpu", isa, isa, !kith_cpu_level(i + 1)};
     for (size_t i = 0; i < kith_devices_count(b->devices); i++) {
         infos[i].size = sizeof infos[i];
         if (kith_devices_get(b->devices, i, &infos[i]) || !infos[i].usable)
             continue;
         if (strcmp(infos[i].id, "cpu") && bench_wants(b, infos[i].id))
-            targets[n++] = (struct target){infos[i].id, "opencl", NULL};
+            targets[n++] = (struct target){infos[i].id, "opencl", NULL, false};
     }
     return n;
 }
@@ -280,8 +316,9 @@ void bench_exact(struct bench *bench, double seconds)
     struct progress progress;
     progress_begin(&progress, "exact search");
     for (size_t i = 0; i < n && !interrupt_pending(); i++) {
-        progress_step(&progress, i, n);
-        run_target(bench, &targets[i], fmax(deadline - seconds_now(), 0) / (double)(n - i));
+        struct scan scan = {
+            .bench = bench, .target = &targets[i], .progress = &progress, .budget = seconds};
+        run_target(scan, fmax(deadline - seconds_now(), 0) / (double)(n - i));
     }
     progress_end(&progress);
     free(infos);

@@ -1,4 +1,4 @@
-/* chart.c - the recall chart and the latency chart.
+/* chart.c - the recall chart.
  *
  * Coordinates are those of a drawing 960 wide; the page scales it. Text sizes are chosen for that
  * width. Nothing here is random and nothing is measured: the same result gives the same drawing.
@@ -20,7 +20,7 @@
 #define LABEL_GAP 16.0   /* of lines of text */
 #define MOST_RECALL 4.0  /* -log10(1 - 0.9999): beyond that, few data sets have enough queries */
 #define LABEL_ROOM 200.0 /* left of the curves, for their names */
-#define EXACT_ROOM 275.0 /* right of the curves, for exact searches */
+#define EXACT_ROOM 240.0 /* right of the curves, for exact searches */
 
 struct plot {
     double left, right, top, bottom; /* of the area that data falls in */
@@ -143,7 +143,7 @@ static void point_title(FILE *out, const struct curve *curve, const struct point
 static void draw_point(FILE *out, const struct plot *p, const struct curve *curve,
                        const struct point *point, struct look look, double x)
 {
-    fputs("<g>", out);
+    fprintf(out, "<g%s>", point->beaten ? " class='beaten'" : "");
     point_title(out, curve, point);
     mark_write(out, look, x, plot_y(p, log10(point->qps)));
     fputs("</g>\n", out);
@@ -153,9 +153,14 @@ static void draw_curve(FILE *out, const struct plot *p, const struct curve *curv
 {
     fprintf(out, "<g class='hue%u'><path class='line%s' d='", look.hue,
             look.dashed ? " dashed" : "");
-    for (size_t i = 0; i < curve->count; i++)
-        fprintf(out, "%c%.1f,%.1f", i ? 'L' : 'M', plot_x(p, stretched(curve->points[i].recall)),
+    char step = 'M';
+    for (size_t i = 0; i < curve->count; i++) {
+        if (curve->points[i].beaten)
+            continue;
+        fprintf(out, "%c%.1f,%.1f", step, plot_x(p, stretched(curve->points[i].recall)),
                 plot_y(p, log10(curve->points[i].qps)));
+        step = 'L';
+    }
     fputs("'/>\n", out);
     for (size_t i = 0; i < curve->count; i++)
         draw_point(out, p, curve, &curve->points[i], look,
@@ -202,8 +207,9 @@ static void draw_labels(FILE *out, const struct plot *p, const struct curves *cu
         const struct curve *c = &curves->items[which[i]];
         double at = plot_y(p, log10(c->points[0].qps));
         double x = exact ? exact_x : plot_x(p, stretched(c->points[0].recall));
-        draw_label(out, c->label, look_of(curves, which[i]).hue, exact ? "start" : "end",
-                   exact ? x + 16 : x - 16, y[i], exact ? x + 6 : x - 6, at);
+        draw_label(out, exact ? c->name : c->label, look_of(curves, which[i]).hue,
+                   exact ? "start" : "end", exact ? x + 16 : x - 16, y[i], exact ? x + 6 : x - 6,
+                   at);
     }
     free(which);
     free(y);
@@ -259,21 +265,4 @@ void chart_recall(FILE *out, const struct curves *curves)
             draw_curve(out, &p, &curves->items[i], look);
     }
     fputs("</svg>\n", out);
-}
-
-void chart_legend(FILE *out, const struct curves *curves)
-{
-    fputs("<ul class='legend'>\n", out);
-    for (size_t i = 0; i < curves->count; i++) {
-        struct look look = look_of(curves, i);
-        const struct curve *c = &curves->items[i];
-        fprintf(out, "<li class='hue%u'><svg viewBox='0 0 34 14' aria-hidden='true'>", look.hue);
-        if (!c->exact)
-            fprintf(out, "<path class='line%s' d='M1,7H33'/>", look.dashed ? " dashed" : "");
-        mark_write(out, look, 17, 7);
-        fputs("</svg>", out);
-        html_text(out, c->label);
-        fputs("</li>\n", out);
-    }
-    fputs("</ul>\n", out);
 }

@@ -19,7 +19,4 @@ void chart_recall(FILE *out, const struct curves *curves);
  * the median to the 99.9th percentile. Draws nothing when no curve has such a point. */
 void chart_latency(FILE *out, const struct curves *curves, double recall);
 
-/* A list of every contender with its mark. */
-void chart_legend(FILE *out, const struct curves *curves);
-
 #endif

@@ -35,9 +35,11 @@ static void name_curve(struct curve *c)
     if (c->threads > 1 && !strcmp(c->device, "cpu"))
         snprintf(threads, sizeof threads, ", %u threads", c->threads);
     bool named = strcmp(c->isa, "opencl") != 0; /* the device's id says as much */
-    snprintf(c->label, sizeof c->label, "%.30s%s%.10s%s%.20s%s%s", c->library,
-             *c->library ? " " : "", c->device, named ? " " : "", named ? c->isa : "",
-             c->exact ? " exact" : "", threads);
+    char who[72];
+    snprintf(who, sizeof who, "%.30s%s%.10s%s%.20s", c->library, *c->library ? " " : "", c->device,
+             named ? " " : "", named ? c->isa : "");
+    snprintf(c->name, sizeof c->name, "%.64s%.20s", who, threads);
+    snprintf(c->label, sizeof c->label, "%.64s%s%.20s", who, c->exact ? " exact" : "", threads);
 }
 
 static bool same_contender(const struct curve *a, const struct curve *b)
@@ -68,6 +70,18 @@ static int by_recall(const void *a, const void *b)
     return (ef_x > ef_y) - (ef_x < ef_y);
 }
 
+static bool beats(const struct point *a, const struct point *b)
+{
+    return a->recall >= b->recall && a->qps >= b->qps && (a->recall > b->recall || a->qps > b->qps);
+}
+
+static void mark_beaten(struct curve *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t j = 0; j < c->count && !c->points[i].beaten; j++)
+            c->points[i].beaten = beats(&c->points[j], &c->points[i]);
+}
+
 struct curves curves_collect(const json_t *result)
 {
     const json_t *runs = json_object_get(result, "runs");
@@ -75,15 +89,18 @@ struct curves curves_collect(const json_t *result)
     struct curves curves = {.items = heap_alloc(count, sizeof *curves.items)};
     for (size_t i = 0; i < count; i++) {
         const json_t *run = json_array_get(runs, i);
-        struct point point = {result_number(run, "recall"), result_number(run, "qps"), run};
+        struct point point = {
+            .recall = result_number(run, "recall"), .qps = result_number(run, "qps"), .run = run};
         if (!(point.qps > QPS_LEAST && point.qps < QPS_MOST))
             continue; /* nothing that could be drawn or ranked */
         struct curve wanted = describe(run);
         struct curve *curve = find_or_add(&curves, &wanted, count);
         curve->points[curve->count++] = point;
     }
-    for (size_t i = 0; i < curves.count; i++)
+    for (size_t i = 0; i < curves.count; i++) {
         qsort(curves.items[i].points, curves.items[i].count, sizeof(struct point), by_recall);
+        mark_beaten(&curves.items[i]);
+    }
     return curves;
 }
 
@@ -103,13 +120,14 @@ static double between(const struct point *a, const struct point *b, double recal
 
 double curve_qps(const struct curve *curve, double recall)
 {
-    double best = 0;
+    const struct point *before = NULL;
     for (size_t i = 0; i < curve->count; i++) {
         const struct point *p = &curve->points[i];
+        if (p->beaten)
+            continue;
         if (p->recall >= recall)
-            best = fmax(best, p->qps);
-        if (i > 0 && curve->points[i - 1].recall < recall && p->recall > recall)
-            best = fmax(best, between(&curve->points[i - 1], p, recall));
+            return before ? between(before, p, recall) : p->qps;
+        before = p;
     }
-    return best;
+    return 0;
 }

@@ -3,7 +3,8 @@
  *
  * A curve is what one contender did: one device at one instruction set with one number of threads
  * and one batch size. Its points are ordered by recall. Runs of an exact index make curves of one
- * point at recall 1.
+ * point at recall 1. Of the points, those that no other beats in both recall and speed make the
+ * line; a line through all of them would fall and rise with every disturbance of the machine.
  */
 #ifndef CURVES_H
 #define CURVES_H
@@ -15,11 +16,13 @@
 
 struct point {
     double recall, qps;
+    bool beaten;       /* another point of the curve is no worse in either and better in one */
     const json_t *run; /* borrowed from the result */
 };
 
 struct curve {
     char label[96]; /* "cpu avx2", "cpu avx512, 2 threads", "ocl0 exact" */
+    char name[96];  /* the same without "exact", for where that is said already */
     const char *device, *isa, *index, *library;
     uint32_t threads, batch;
     bool exact; /* the index compares with every row */
@@ -35,10 +38,9 @@ struct curves {
 struct curves curves_collect(const json_t *result);
 void curves_free(struct curves *curves);
 
-/* Queries a second at a recall of at least `recall`: the best measured point that has it, or,
- * where the curve crosses that recall between two points and is faster there, the point between
- * them (straight in recall and in the logarithm of QPS). 0 when the curve does not reach it;
- * nothing is extrapolated. */
+/* Queries a second at a recall of at least `recall`, on the line through the points that are not
+ * beaten, straight in recall and in the logarithm of QPS. Before the first of them it is the
+ * first's; behind the last it is 0: nothing is extrapolated. */
 double curve_qps(const struct curve *curve, double recall);
 
 #endif

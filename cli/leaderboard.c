@@ -13,7 +13,9 @@
 #include "cli/result.h"
 #include "cli/terminal.h"
 
-const double leaderboard_goals[GOALS] = {0.90, 0.95, 0.99};
+const double leaderboard_goals[GOALS] = {0.90, 0.95, 0.99, 0.999};
+
+#define HEADLINE 0.99
 
 /* Appends to a text of `size` bytes; cuts what does not fit. */
 __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,
@@ -129,7 +131,7 @@ static void print_goals(FILE *out, const struct curves *curves, int width)
 {
     fprintf(out, "\n%s %-*s", terminal_style(out, STYLE_BOLD), width, "QPS at recall >=");
     for (size_t g = 0; g < GOALS; g++)
-        fprintf(out, " %9.2f", leaderboard_goals[g]);
+        fprintf(out, " %9g", leaderboard_goals[g]);
     fprintf(out, "%s\n", terminal_style(out, STYLE_OFF));
     size_t *order = leaderboard_order(curves);
     for (size_t i = 0; i < curves->count; i++) {
@@ -164,6 +166,12 @@ void leaderboard_print(FILE *out, const json_t *result)
         print_points(out, &curves, width);
         print_goals(out, &curves, width);
     }
+    double unrest = leaderboard_unrest(result);
+    if (unrest > UNREST)
+        fprintf(out,
+                "\n note: the machine was not quiet: passes of the same run differ by a factor of "
+                "%.1f\n",
+                unrest);
     int agree = leaderboard_agreement(result, text, sizeof text);
     if (agree >= 0)
         fprintf(out, "\n check: %s%s%s\n", terminal_style(out, agree ? STYLE_GOOD : STYLE_BAD),
@@ -183,54 +191,113 @@ static const struct curve *fastest(const struct curves *curves, double recall, b
     return best;
 }
 
+double leaderboard_headline(const struct curves *curves)
+{
+    for (size_t g = GOALS; g-- > 0;)
+        if (leaderboard_goals[g] <= HEADLINE && fastest(curves, leaderboard_goals[g], false))
+            return leaderboard_goals[g];
+    return 0;
+}
+
+/* A device's name is said once, in the line below the verdict. */
 void leaderboard_verdict(const json_t *result, char *out, size_t size)
 {
     struct curves curves = curves_collect(result);
-    const struct curve *best = NULL;
     char count[HUMAN_SIZE];
-    double goal = 0;
-    out[0] = 0;
-    for (size_t g = GOALS; g-- > 0 && !best;) {
-        goal = leaderboard_goals[g];
-        best = fastest(&curves, goal, false);
-    }
+    double goal = leaderboard_headline(&curves);
+    const struct curve *best = fastest(&curves, goal, false);
     const struct curve *exact = fastest(&curves, 0, true);
+    double qps = best ? curve_qps(best, goal) : 0, all = exact ? curve_qps(exact, 0) : 0;
+    out[0] = 0;
     if (best)
-        append(out, size, "%s queries a second at recall %.2f on %s",
-               human_count(count, (uint64_t)llround(curve_qps(best, goal))), goal, best->label);
+        append(out, size, "%s queries a second at recall %g on %s",
+               human_count(count, (uint64_t)llround(qps)), goal, best->label);
+    if (best && exact && qps >= 2 * all)
+        append(out, size, ", %.0f times exact search", qps / all);
+    else if (best && exact)
+        append(out, size, ", beside exact search");
     if (exact)
-        append(out, size, "%s%s %s on %s %s", best ? "; " : "",
-               human_count(count, (uint64_t)llround(curve_qps(exact, 0))),
-               best ? "with exact search" : "queries a second with exact search", exact->device,
-               exact->isa);
+        append(out, size, best ? " (%s on %s)" : "%s queries a second, exact, on %s",
+               human_count(count, (uint64_t)llround(all)),
+               best && !strcmp(best->name, exact->name) ? "the same" : exact->name);
     append(out, size, "%s", best || exact ? "." : "Nothing was measured.");
     curves_free(&curves);
 }
 
+double leaderboard_unrest(const json_t *result)
+{
+    const json_t *runs = json_object_get(result, "runs");
+    double *spreads = heap_alloc(json_array_size(runs), sizeof *spreads);
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        struct spread here = result_spread(json_array_get(runs, i));
+        if (here.passes >= 3 && here.slowest < 1e6 * here.quickest)
+            spreads[n++] = here.slowest / here.quickest;
+    }
+    double middle = n ? result_median(spreads, n) : 0;
+    free(spreads);
+    return middle;
+}
+
+static bool is_flat(const json_t *check)
+{
+    return !strcmp(result_text(check, "index"), "flat");
+}
+
 static void say_difference(const json_t *check, char *out, size_t size)
 {
-    snprintf(
-        out, size,
-        "%s %s: exact search differs from the truth: query %.0f, place %.0f: row %.0f where row "
-        "%.0f belongs",
-        result_text(check, "device"), result_text(check, "isa"),
-        result_number(check, "first.query"), result_number(check, "first.rank"),
-        result_number(check, "first.found"), result_number(check, "first.expected"));
+    const char *device = result_text(check, "device"), *isa = result_text(check, "isa");
+    if (is_flat(check))
+        snprintf(out, size,
+                 "%s %s: exact search differs from the truth: query %.0f, place %.0f: row %.0f "
+                 "where row %.0f belongs",
+                 device, isa, result_number(check, "first.query"),
+                 result_number(check, "first.rank"), result_number(check, "first.found"),
+                 result_number(check, "first.expected"));
+    else
+        snprintf(out, size, "%s %s: the walk differs from that of %s: query %.0f at ef %.0f",
+                 device, isa, result_text(check, "compared_with"),
+                 result_number(check, "first.query"), result_number(check, "first.ef"));
+}
+
+/* "cpu scalar, cpu avx2, ocl0": who was checked at this kind of index, each once. Several
+ * numbers of threads follow each other. */
+static size_t name_checked(const json_t *checks, bool flat, char *out, size_t size)
+{
+    size_t named = 0;
+    char last[80] = "", text[80];
+    for (size_t i = 0; i < json_array_size(checks); i++) {
+        const json_t *check = json_array_get(checks, i);
+        const char *isa = result_text(check, "isa");
+        bool say_isa = strcmp(isa, "opencl") != 0; /* the device's id says as much */
+        snprintf(text, sizeof text, "%.30s%s%.30s", result_text(check, "device"),
+                 say_isa ? " " : "", say_isa ? isa : "");
+        if (is_flat(check) != flat || !strcmp(text, last))
+            continue;
+        append(out, size, "%s %s", named++ ? "," : "", text);
+        snprintf(last, sizeof last, "%s", text);
+    }
+    return named;
 }
 
 int leaderboard_agreement(const json_t *result, char *out, size_t size)
 {
     const json_t *checks = json_object_get(result, "agreement");
     size_t n = json_array_size(checks);
-    snprintf(out, size, n ? "exact search gives the true ids on" : "no device was checked");
     for (size_t i = 0; i < n; i++) {
         const json_t *check = json_array_get(checks, i);
         if (!json_is_true(result_field(check, "equal"))) {
             say_difference(check, out, size);
             return 0;
         }
-        append(out, size, "%s %s %s", i ? "," : "", result_text(check, "device"),
-               result_text(check, "isa"));
     }
+    char flat[300] = "", walk[300] = "";
+    out[0] = 0;
+    if (name_checked(checks, true, flat, sizeof flat))
+        append(out, size, "exact search gives the true ids on%s", flat);
+    if (name_checked(checks, false, walk, sizeof walk) > 1)
+        append(out, size, "%salks give the same hits on%s", *out ? "; w" : "w", walk);
+    if (!*out)
+        append(out, size, "no device was checked");
     return n ? 1 : -1;
 }

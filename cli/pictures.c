@@ -11,6 +11,7 @@
 #include "cli/html.h"
 #include "cli/png.h"
 #include "cli/result.h"
+#include "cli/terminal.h"
 
 #define SHOWN 3u
 #define NEIGHBOURS 10u /* of each query; more do not fit a page's width */
@@ -49,14 +50,13 @@ static json_t *rows_of_truth(const uint32_t *truth, uint32_t k)
 }
 
 /* The queries with the most misses, the earlier first among equals; `order` keeps the best. */
-static size_t worst_queries(const uint32_t *truth, uint32_t k, const uint32_t *which, size_t n,
-                            const kith_hit *hits, size_t order[SHOWN])
+static size_t worst_queries(const uint32_t *truth, uint32_t k, size_t n, const kith_hit *hits,
+                            size_t order[SHOWN])
 {
     uint32_t missed[SHOWN] = {0};
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
-        size_t query = which ? which[i] : i;
-        uint32_t m = misses(truth + query * k, k, hits + i * k);
+        uint32_t m = misses(truth + i * k, k, hits + i * k);
         size_t at = kept;
         while (at > 0 && missed[at - 1] < m)
             at--;
@@ -71,12 +71,11 @@ static size_t worst_queries(const uint32_t *truth, uint32_t k, const uint32_t *w
     return kept;
 }
 
-static size_t count_perfect(const uint32_t *truth, uint32_t k, const uint32_t *which, size_t n,
-                            const kith_hit *hits)
+static size_t count_perfect(const uint32_t *truth, uint32_t k, size_t n, const kith_hit *hits)
 {
     size_t perfect = 0;
     for (size_t i = 0; i < n; i++)
-        perfect += misses(truth + (which ? which[i] : i) * k, k, hits + i * k) == 0;
+        perfect += misses(truth + i * k, k, hits + i * k) == 0;
     return perfect;
 }
 
@@ -86,28 +85,29 @@ static json_t *found_json(struct picture_hits found, size_t i, uint32_t k)
                      rows_of_hits(found.hits + i * k, k));
 }
 
+bool pictures_wanted(const struct dataset *dataset, uint32_t k)
+{
+    return dataset->picture_width && dataset->type == KITH_U8 && k <= NEIGHBOURS;
+}
+
 void pictures_choose(json_t *result, const struct dataset *dataset, const uint32_t *truth,
-                     uint32_t k, const uint32_t *which, size_t n, struct picture_hits low,
-                     struct picture_hits high)
+                     uint32_t k, size_t n, struct picture_hits low, struct picture_hits high)
 {
     size_t order[SHOWN];
-    if (!dataset->picture_width || dataset->type != KITH_U8 || k > NEIGHBOURS)
-        return;
-    size_t shown = worst_queries(truth, k, which, n, low.hits, order);
+    size_t shown = worst_queries(truth, k, n, low.hits, order);
     json_t *rows = json_array();
     for (size_t s = 0; s < shown; s++) {
-        size_t i = order[s], query = which ? which[i] : i;
-        json_array_append_new(rows, json_pack("{s:I, s:o, s:[o, o]}", "query", (json_int_t)query,
-                                              "truth", rows_of_truth(truth + query * k, k), "found",
+        size_t i = order[s];
+        json_array_append_new(rows, json_pack("{s:I, s:o, s:[o, o]}", "query", (json_int_t)i,
+                                              "truth", rows_of_truth(truth + i * k, k), "found",
                                               found_json(low, i, k), found_json(high, i, k)));
     }
     json_object_set_new(
         result, "pictures",
         json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "width", (json_int_t)dataset->picture_width,
                   "height", (json_int_t)dataset->picture_height, "queries", (json_int_t)n,
-                  "perfect_low", (json_int_t)count_perfect(truth, k, which, n, low.hits),
-                  "perfect_high", (json_int_t)count_perfect(truth, k, which, n, high.hits), "rows",
-                  rows));
+                  "perfect_low", (json_int_t)count_perfect(truth, k, n, low.hits), "perfect_high",
+                  (json_int_t)count_perfect(truth, k, n, high.hits), "rows", rows));
 }
 
 static void write_picture(FILE *out, const struct matrix *m, const struct dataset *dataset,
@@ -143,10 +143,10 @@ static void write_line(FILE *out, const struct dataset *dataset, const json_t *r
         write_picture(out, &dataset->base, dataset, (uint64_t)row, right ? "right" : "wrong",
                       right ? "neighbour" : "not a true neighbour:");
     }
+    fputs("<span class='score'>", out);
     if (rows != truth)
-        fprintf(out, "<span class='score'>%zu of %zu</span>", json_array_size(rows) - wrong,
-                json_array_size(truth));
-    fputs("</div>\n", out);
+        fprintf(out, "%zu of %zu", json_array_size(rows) - wrong, json_array_size(truth));
+    fputs("</span></div>\n", out);
 }
 
 static void write_query(FILE *out, const struct dataset *dataset, const json_t *entry)
@@ -174,15 +174,16 @@ void pictures_write(FILE *out, const json_t *result, const struct dataset *datas
     if (!dataset || !dataset->picture_width || dataset->type != KITH_U8 || !json_array_size(rows))
         return;
     const json_t *found = json_object_get(json_array_get(rows, 0), "found");
-    fprintf(
-        out,
-        "<p>The %zu queries that the narrow walk answered worst. Framed and crossed out: rows that "
-        "are "
-        "not among the true neighbours. Of %.0f queries, %.0f had every neighbour right at ef %.0f "
-        "and %.0f at ef %.0f.</p>\n",
-        json_array_size(rows), result_number(pictures, "queries"),
-        result_number(pictures, "perfect_low"), result_number(json_array_get(found, 0), "ef"),
-        result_number(pictures, "perfect_high"), result_number(json_array_get(found, 1), "ef"));
+    char queries[HUMAN_SIZE], low[HUMAN_SIZE], high[HUMAN_SIZE];
+    fprintf(out,
+            "<p class='note'>Of %s queries, %s have every neighbour right at ef %.0f and %s at ef "
+            "%.0f. These are the %zu that the narrow walk answers worst; framed are rows that do "
+            "not belong there.</p>\n",
+            human_count(queries, result_count(pictures, "queries")),
+            human_count(low, result_count(pictures, "perfect_low")),
+            result_number(json_array_get(found, 0), "ef"),
+            human_count(high, result_count(pictures, "perfect_high")),
+            result_number(json_array_get(found, 1), "ef"), json_array_size(rows));
     for (size_t i = 0; i < json_array_size(rows); i++)
         write_query(out, dataset, json_array_get(rows, i));
 }

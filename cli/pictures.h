@@ -17,11 +17,12 @@ struct picture_hits {
     const kith_hit *hits;
 };
 
-/* Picks queries that `low` answered worst and writes their row numbers under "pictures". Does
- * nothing when the rows are no pictures. which[i] is the number of the i-th query, NULL for i. */
+/* True when rows are pictures and k of them fit a line. */
+bool pictures_wanted(const struct dataset *dataset, uint32_t k);
+
+/* Picks queries that `low` answered worst and writes their row numbers under "pictures". */
 void pictures_choose(json_t *result, const struct dataset *dataset, const uint32_t *truth,
-                     uint32_t k, const uint32_t *which, size_t n, struct picture_hits low,
-                     struct picture_hits high);
+                     uint32_t k, size_t n, struct picture_hits low, struct picture_hits high);
 
 /* The section's content. Writes nothing without "pictures" or without the data. */
 void pictures_write(FILE *out, const json_t *result, const struct dataset *dataset);

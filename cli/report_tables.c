@@ -15,7 +15,7 @@
 #include "cli/result.h"
 #include "cli/terminal.h"
 
-#define RUN_COLUMNS 12
+#define RUN_COLUMNS 10
 
 static void cell_text(FILE *out, const char *text)
 {
@@ -72,10 +72,10 @@ static void cell_goal(FILE *out, const struct curve *curve, double goal, double 
 void table_leaderboard(FILE *out, const struct curves *curves)
 {
     double best[GOALS];
-    fputs("<div class='wide'><table><thead><tr><th>contender</th>", out);
+    fputs("<div class='wide'><table class='goals'><thead><tr><th>contender</th>", out);
     for (size_t g = 0; g < GOALS; g++) {
         best[g] = best_at(curves, leaderboard_goals[g]);
-        fprintf(out, "<th class='n'>QPS at recall \u2265 %.2f</th>", leaderboard_goals[g]);
+        fprintf(out, "<th class='n'>QPS at<br>recall \u2265 %g</th>", leaderboard_goals[g]);
     }
     fputs("</tr></thead><tbody>\n", out);
     size_t *order = leaderboard_order(curves);
@@ -94,18 +94,13 @@ void table_leaderboard(FILE *out, const struct curves *curves)
 static void cell_qps(FILE *out, const json_t *run)
 {
     char qps[HUMAN_SIZE], least[HUMAN_SIZE], most[HUMAN_SIZE];
-    const json_t *times = json_object_get(run, "times");
-    double queries = result_number(run, "params.queries"), slowest = 0, quickest = INFINITY;
-    for (size_t i = 0; i < json_array_size(times); i++) {
-        double seconds = json_number_value(json_array_get(times, i));
-        slowest = fmax(slowest, seconds);
-        quickest = fmin(quickest, seconds);
-    }
+    struct spread times = result_spread(run);
+    double queries = result_number(run, "params.queries");
     fprintf(out, "<td class='n'>%s</td>", human_count(qps, result_count(run, "qps")));
-    if (json_array_size(times) > 1 && queries > 0 && queries / quickest < 1e15 && slowest > 0)
+    if (times.passes > 1 && queries > 0 && queries / times.quickest < 1e15)
         fprintf(out, "<td class='n note'>%s\u2013%s</td>",
-                human_count(least, (uint64_t)(queries / slowest)),
-                human_count(most, (uint64_t)(queries / quickest)));
+                human_count(least, (uint64_t)(queries / times.slowest)),
+                human_count(most, (uint64_t)(queries / times.quickest)));
     else
         fputs("<td></td>", out);
 }
@@ -117,7 +112,6 @@ static void row_run(FILE *out, const json_t *run)
         cell_count(out, run, "params.ef");
     else
         fputs("<td class='n'>all</td>", out);
-    cell_count(out, run, "batch");
     cell_number(out, run, "recall", 4);
     cell_number(out, run, "recall_annb", 4);
     cell_qps(out, run);
@@ -126,24 +120,38 @@ static void row_run(FILE *out, const json_t *run)
     cell_count(out, run, "latency_us.p99");
     cell_count(out, run, "latency_us.p999");
     cell_count(out, run, "distances_per_query");
-    cell_count(out, run, "params.queries");
     fputs("</tr>\n", out);
+}
+
+/* What the runs of a contender have in common, as its first says it. */
+static void say_queries(FILE *out, const struct curve *curve)
+{
+    char timed[HUMAN_SIZE], judged[HUMAN_SIZE];
+    const json_t *run = curve->points[0].run;
+    if (!result_field(run, "params.recall_queries"))
+        return;
+    human_count(timed, result_count(run, "params.queries"));
+    human_count(judged, result_count(run, "params.recall_queries"));
+    fprintf(out, "<span class='note'> \u2002 %s queries timed, %s judged", timed, judged);
+    if (curve->batch > 1)
+        fprintf(out, "; up to %u in a call", curve->batch);
+    fputs("</span>", out);
 }
 
 void table_runs(FILE *out, const struct curves *curves)
 {
     fputs("<div class='wide'><table><thead><tr><th class='n'>ef</th>"
-          "<th class='n'>batch</th><th class='n'>recall<br>strict</th>"
+          "<th class='n'>recall<br>strict</th>"
           "<th class='n'>recall<br>ann-b.</th>"
-          "<th class='n'>QPS</th><th class='n'>least\u2013most</th><th class='n'>p50 \u00b5s</th>"
-          "<th class='n'>p95 \u00b5s</th><th class='n'>p99 \u00b5s</th>"
-          "<th class='n'>p99.9 \u00b5s</th><th class='n'>distances<br>per query</th>"
-          "<th class='n'>queries</th></tr></thead>\n",
+          "<th class='n'>QPS</th><th class='n'>least\u2013most</th><th class='n'>p50</th>"
+          "<th class='n'>p95</th><th class='n'>p99</th><th class='n'>p99.9</th>"
+          "<th class='n'>distances<br>per query</th></tr></thead>\n",
           out);
     for (size_t i = 0; i < curves->count; i++) {
         fprintf(out, "<tbody><tr><td class='who group hue%u' colspan='%d'>", look_of(curves, i).hue,
                 RUN_COLUMNS);
         html_text(out, curves->items[i].label);
+        say_queries(out, &curves->items[i]);
         fputs("</td></tr>\n", out);
         for (size_t p = 0; p < curves->items[i].count; p++)
             row_run(out, curves->items[i].points[p].run);
@@ -192,37 +200,51 @@ void table_builds(FILE *out, const json_t *result)
     fputs("</tbody></table></div>\n", out);
 }
 
+static void cell_difference(FILE *out, const json_t *check)
+{
+    bool flat = !strcmp(result_text(check, "index"), "flat");
+    double rounding = result_number(check, "rounding");
+    bool equal = json_is_true(result_field(check, "equal"));
+    fprintf(out, "<td class='%s free'>", equal ? "good" : "bad");
+    if (equal && rounding > 0)
+        fprintf(out, "yes; %.0f places swapped between distances that differ by rounding only",
+                rounding);
+    else if (equal)
+        fputs("yes", out);
+    else if (flat)
+        fprintf(out, "no: query %.0f, place %.0f: row %.0f where row %.0f belongs",
+                result_number(check, "first.query"), result_number(check, "first.rank"),
+                result_number(check, "first.found"), result_number(check, "first.expected"));
+    else
+        fprintf(out, "no: query %.0f at ef %.0f", result_number(check, "first.query"),
+                result_number(check, "first.ef"));
+    fputs("</td>", out);
+}
+
 void table_agreement(FILE *out, const json_t *result)
 {
     const json_t *checks = json_object_get(result, "agreement");
     fputs("<div class='wide'><table><thead><tr><th>device</th><th>instruction set</th>"
-          "<th>index</th><th class='n'>queries</th><th class='n'>k</th><th>ids equal to the "
-          "truth</th>"
-          "</tr></thead><tbody>\n",
+          "<th>search</th><th>compared with</th><th class='n'>answers</th><th class='n'>k</th>"
+          "<th>equal</th></tr></thead><tbody>\n",
           out);
     for (size_t i = 0; i < json_array_size(checks); i++) {
         const json_t *check = json_array_get(checks, i);
+        const char *other = result_text(check, "compared_with");
+        bool several = result_number(check, "threads") > 1;
         fputs("<tr>", out);
         cell_text(out, result_text(check, "device"));
         cell_text(out, result_text(check, "isa"));
-        cell_text(out, result_text(check, "index"));
+        fputs("<td>", out);
+        html_text(out, strcmp(result_text(check, "index"), "flat") ? "walk" : "exact");
+        if (several)
+            fprintf(out, ", %.0f threads", result_number(check, "threads"));
+        fputs("</td>", out);
+        cell_text(out, *other ? other : "ground truth");
         cell_count(out, check, "queries");
         cell_count(out, check, "k");
-        if (json_is_true(result_field(check, "equal")) && result_number(check, "rounding") > 0)
-            fprintf(
-                out,
-                "<td class='good'>yes; %.0f places swapped between distances that differ only by "
-                "rounding</td></tr>\n",
-                result_number(check, "rounding"));
-        else if (json_is_true(result_field(check, "equal")))
-            fputs("<td class='good'>yes</td></tr>\n", out);
-        else
-            fprintf(
-                out,
-                "<td class='bad'>no: query %.0f, place %.0f: row %.0f where row %.0f belongs</td>"
-                "</tr>\n",
-                result_number(check, "first.query"), result_number(check, "first.rank"),
-                result_number(check, "first.found"), result_number(check, "first.expected"));
+        cell_difference(out, check);
+        fputs("</tr>\n", out);
     }
     fputs("</tbody></table></div>\n", out);
 }

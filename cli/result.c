@@ -130,7 +130,7 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(const double *values, size_t n)
+double result_median(const double *values, size_t n)
 {
     double *sorted = heap_alloc(n, sizeof *sorted);
     memcpy(sorted, values, n * sizeof *sorted);
@@ -166,8 +166,8 @@ void result_run(json_t *result, const struct measured *run)
                             run->codes, "params", run->params, "threads", (json_int_t)run->threads,
                             "batch", (json_int_t)run->batch, "k", (json_int_t)run->k, "recall",
                             run->recall, "recall_annb", run->recall_annb, "qps",
-                            (double)run->queries / median(run->seconds, run->passes), "times",
-                            times, "latency_us", percentiles(run->latency_us, run->calls),
+                            (double)run->queries / result_median(run->seconds, run->passes),
+                            "times", times, "latency_us", percentiles(run->latency_us, run->calls),
                             "distances_per_query", run->distances_per_query, "bytes_per_vector",
                             run->bytes_per_vector));
 }
@@ -201,6 +201,18 @@ uint64_t result_count(const json_t *value, const char *path)
 {
     double number = result_number(value, path);
     return number > 0 && number < 1e18 ? (uint64_t)llround(number) : 0;
+}
+
+struct spread result_spread(const json_t *run)
+{
+    const json_t *times = json_object_get(run, "times");
+    struct spread spread = {.passes = json_array_size(times), .quickest = INFINITY};
+    for (size_t i = 0; i < json_array_size(times); i++) {
+        double seconds = json_number_value(json_array_get(times, i));
+        spread.slowest = fmax(spread.slowest, seconds);
+        spread.quickest = fmin(spread.quickest, seconds);
+    }
+    return spread.quickest > 0 ? spread : (struct spread){0};
 }
 
 json_t *result_read(const char *path, struct sentence *why)

@@ -66,6 +66,16 @@ double result_number(const json_t *value, const char *path);
 /* The number as a count: rounded, and 0 where it is negative or beyond 10^18. */
 uint64_t result_count(const json_t *value, const char *path);
 
+/* How long the quickest and the slowest pass of a run took. Of times that cannot be, no passes. */
+struct spread {
+    size_t passes;
+    double quickest, slowest; /* seconds */
+};
+struct spread result_spread(const json_t *run);
+
+/* Of n numbers, n not 0. */
+double result_median(const double *values, size_t n);
+
 /* Reads a result file and checks its schema. New reference, or NULL with a sentence. */
 json_t *result_read(const char *path, struct sentence *why);
 bool result_write(const json_t *result, const char *path, struct sentence *why);

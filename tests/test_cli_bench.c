@@ -6,6 +6,7 @@
  */
 #include "tests/cli_bench_data.h"
 
+#include "cli/curves.h"
 #include "cli/result.h"
 
 static struct run run;
@@ -83,7 +84,8 @@ static void check_run(const json_t *entry)
     assert_true(result_number(entry, "qps") > 0);
     assert_true(result_number(entry, "recall") > 0 && result_number(entry, "recall") <= 1);
     assert_true(result_number(entry, "recall_annb") >= result_number(entry, "recall"));
-    assert_true(json_array_size(result_field(entry, "times")) >= 1);
+    assert_true(json_array_size(result_field(entry, "times")) >= 3);
+    assert_true(result_number(entry, "params.recall_queries") >= 16);
     assert_true(result_number(entry, ordered[0]) > 0);
     for (size_t i = 1; i < sizeof ordered / sizeof *ordered; i++)
         assert_true(result_number(entry, ordered[i]) >= result_number(entry, ordered[i - 1]));
@@ -105,6 +107,8 @@ static void test_runs(void **state)
         scans += !walk;
         if (walk && result_number(entry, "params.ef") >= 60)
             assert_true(result_number(entry, "recall") > 0.9);
+        if (walk)
+            assert_true(result_number(entry, "params.recall_queries") == 150);
         if (!walk)
             assert_true(result_number(entry, "recall") == 1);
     }
@@ -120,6 +124,10 @@ static void test_agreement(void **state)
     for (size_t i = 0; i < json_array_size(checks); i++)
         assert_true(json_is_true(result_field(json_array_get(checks, i), "equal")));
     assert_non_null(strstr(run.out, "check: exact search gives the true ids on cpu scalar"));
+    size_t walks = 0;
+    for (size_t i = 0; i < json_array_size(checks); i++)
+        walks += !strcmp(result_text(json_array_get(checks, i), "index"), "hnsw");
+    assert_true(walks >= 1);
 }
 
 static void test_leaderboard(void **state)
@@ -133,6 +141,29 @@ static void test_leaderboard(void **state)
     assert_true(line && strchr(line, '\n') == last);
     assert_non_null(strstr(line, "r.json"));
     assert_non_null(strstr(line, "r.html"));
+}
+
+/* Left to itself, the bench measures from k until nearly everything is found, without a width that
+ * adds nothing; rounded distances are judged on every instruction set. */
+static void test_default_widths(void **state)
+{
+    struct sentence why;
+    (void)state;
+    struct run other = run_tool("$kith bench $dir/base.u8bin --queries $dir/queries.u8bin --time 2 "
+                                "--metric cosine --result $dir/c.json --report $dir/c.html");
+    assert_int_equal(other.code, 0);
+    run_free(&other);
+    json_t *cosine = result_read(files_path("c.json"), &why);
+    assert_non_null(cosine);
+    struct curves curves = curves_collect(cosine);
+    for (size_t i = 0; i < curves.count; i++) {
+        const struct curve *c = &curves.items[i];
+        assert_true(c->exact || c->count <= 12);
+        for (size_t p = 0; !c->exact && p + 2 < c->count; p++)
+            assert_true(c->points[p].recall < 0.9995);
+    }
+    curves_free(&curves);
+    json_decref(cosine);
 }
 
 /* Nothing to fetch: no address with a host, and every address in an attribute is data. */
@@ -174,10 +205,10 @@ static void test_report_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_head),         cmocka_unit_test(test_builds),
-        cmocka_unit_test(test_runs),         cmocka_unit_test(test_agreement),
-        cmocka_unit_test(test_leaderboard),  cmocka_unit_test(test_page),
-        cmocka_unit_test(test_report_again),
+        cmocka_unit_test(test_head),           cmocka_unit_test(test_builds),
+        cmocka_unit_test(test_runs),           cmocka_unit_test(test_agreement),
+        cmocka_unit_test(test_leaderboard),    cmocka_unit_test(test_page),
+        cmocka_unit_test(test_default_widths), cmocka_unit_test(test_report_again),
     };
     return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

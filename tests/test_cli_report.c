@@ -53,6 +53,55 @@ static void test_curve_is_read_between_points(void **state)
     json_decref(result);
 }
 
+/* A disturbed pass makes a point that is beaten; the curve is that of the others. */
+static void test_beaten_points_are_passed_by(void **state)
+{
+    (void)state;
+    json_t *result = parse("{\"runs\":[" RUN("a", 10, 0.90, 9000) "," RUN(
+        "a", 20, 0.94, 100) "," RUN("a", 30, 0.98, 1000) "," RUN("a", 40, 0.98, 900) "]}");
+    struct curves curves = curves_collect(result);
+    const struct point *points = curves.items[0].points;
+    assert_int_equal(curves.items[0].count, 4);
+    assert_true(!points[0].beaten && points[1].beaten && !points[2].beaten && points[3].beaten);
+    expect_near(curve_qps(&curves.items[0], 0.94), 3000);
+    expect_near(curve_qps(&curves.items[0], 0.5), 9000);
+    assert_true(curve_qps(&curves.items[0], 0.99) == 0);
+    curves_free(&curves);
+    json_decref(result);
+}
+
+/* Three passes say how quiet the machine was; the page warns where it was not. */
+static void test_unrest_is_said(void **state)
+{
+    (void)state;
+    json_t *quiet = parse("{\"runs\":[{\"times\":[1,1.1,1]},{\"times\":[1,9]}]}");
+    json_t *loud = parse("{\"runs\":[{\"times\":[1,3,2]}]}");
+    json_t *empty = parse("{\"runs\":[{\"times\":[0,1,2]}]}");
+    expect_near(leaderboard_unrest(quiet), 1.1);
+    expect_near(leaderboard_unrest(loud), 3);
+    assert_true(leaderboard_unrest(empty) == 0);
+    json_decref(quiet);
+    json_decref(loud);
+    json_decref(empty);
+}
+
+/* A walk that differs between instruction sets is told apart from an exact search that is wrong. */
+static void test_differences_are_said(void **state)
+{
+    (void)state;
+    char text[600];
+    json_t *walk = parse("{\"agreement\":[{\"device\":\"cpu\",\"isa\":\"a\",\"index\":\"flat\","
+                         "\"equal\":true},{\"device\":\"cpu\",\"isa\":\"b\",\"index\":\"hnsw\","
+                         "\"compared_with\":\"c\",\"equal\":false,\"first\":{\"query\":7,"
+                         "\"ef\":20}}]}");
+    assert_int_equal(leaderboard_agreement(walk, text, sizeof text), 0);
+    assert_string_equal(text, "cpu b: the walk differs from that of c: query 7 at ef 20");
+    json_decref(walk);
+    json_t *none = parse("{\"agreement\":[]}");
+    assert_int_equal(leaderboard_agreement(none, text, sizeof text), -1);
+    json_decref(none);
+}
+
 /* The page of a result, to be freed. The terminal's table is made too. */
 static char *page_of(const char *text)
 {
@@ -169,6 +218,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_curve_is_read_between_points),
+        cmocka_unit_test(test_beaten_points_are_passed_by),
+        cmocka_unit_test(test_unrest_is_said),
+        cmocka_unit_test(test_differences_are_said),
         cmocka_unit_test(test_texts_stay_texts),
         cmocka_unit_test(test_fields_of_any_kind),
         cmocka_unit_test(test_picture_is_a_png),
