@@ -84,7 +84,9 @@ static void check_run(const json_t *entry)
     assert_true(result_number(entry, "qps") > 0);
     assert_true(result_number(entry, "recall") > 0 && result_number(entry, "recall") <= 1);
     assert_true(result_number(entry, "recall_annb") >= result_number(entry, "recall"));
-    assert_true(json_array_size(result_field(entry, "times")) >= 3);
+    /* Walks take three rounds whatever the time; a scan on a slow machine may stop at one. */
+    bool walk = !strcmp(result_text(entry, "index"), "hnsw");
+    assert_true(json_array_size(result_field(entry, "times")) >= (walk ? 3 : 1));
     assert_true(result_number(entry, "params.recall_queries") >= 16);
     assert_true(result_number(entry, ordered[0]) > 0);
     for (size_t i = 1; i < sizeof ordered / sizeof *ordered; i++)
