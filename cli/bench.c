@@ -217,6 +217,7 @@ static int write_files(struct bench *b)
         return interrupt_pending() ? stopped(KITH_ECANCELLED)
                                    : terminal_fail(TOOL_FAILED, "nothing could be measured; no "
                                                                 "file was written");
+    b->result = result_as_written(b->result);
     if (!result_write(b->result, b->wishes.result_path, &why) ||
         !report_write(b->result, &b->data, b->wishes.report_path, &why))
         return terminal_fail(TOOL_FAILED, "%s", why.text);

@@ -215,6 +215,8 @@ struct spread result_spread(const json_t *run)
     return spread.quickest > 0 ? spread : (struct spread){0};
 }
 
+#define RESULT_NUMBERS JSON_REAL_PRECISION(9) /* more digits than a stopwatch has */
+
 json_t *result_read(const char *path, struct sentence *why)
 {
     json_error_t error;
@@ -232,12 +234,23 @@ json_t *result_read(const char *path, struct sentence *why)
     return result;
 }
 
+json_t *result_as_written(json_t *result)
+{
+    char *text = json_dumps(result, RESULT_NUMBERS);
+    json_t *written = text ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    if (!written)
+        return result;
+    json_decref(result);
+    return written;
+}
+
 bool result_write(const json_t *result, const char *path, struct sentence *why)
 {
     struct output output;
     if (!output_open(path, &output, why))
         return false;
-    if (json_dumpf(result, output.file, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) ||
+    if (json_dumpf(result, output.file, JSON_INDENT(1) | RESULT_NUMBERS) ||
         putc('\n', output.file) == EOF) {
         output_discard(&output);
         return sentence_fail(why, "%s: cannot write", path);

@@ -78,6 +78,9 @@ double result_median(const double *values, size_t n);
 
 /* Reads a result file and checks its schema. New reference, or NULL with a sentence. */
 json_t *result_read(const char *path, struct sentence *why);
+/* The result with its numbers as a file holds them, so that a page drawn now and a page drawn from
+ * the file are the same. Takes the reference and gives one. */
+json_t *result_as_written(json_t *result);
 bool result_write(const json_t *result, const char *path, struct sentence *why);
 
 #endif
