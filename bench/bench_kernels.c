@@ -97,7 +97,7 @@ static unsigned char *elements(working_set *set, kith_type type)
 static ki_rows rows_of(const job *j, uint32_t *count)
 {
     uint32_t dim = dims[j->dim_number];
-    size_t row_bytes = dim * kith_type_bytes(j->type);
+    size_t row_bytes = kith_vector_bytes(j->type, dim);
     size_t stride = (row_bytes + LINE - 1) / LINE * LINE;
     unsigned char *base = elements(j->set, j->type), **aux = &j->set->aux[j->type][j->dim_number];
     int behind = stride - row_bytes >= sizeof(ki_aux);
@@ -157,7 +157,7 @@ static void work(bench_state *state, void *user)
     }
     ki_rows rows = rows_of(j, &count);
     draw_ids(count);
-    size_t bytes = (ki_query_bytes(j->type, dim) + LINE - 1) / LINE * LINE;
+    size_t bytes = (ki_query_bytes((ki_pairing)j->type, dim) + LINE - 1) / LINE * LINE;
     void *scratch = aligned_alloc(LINE, bytes);
     if (!scratch) {
         bench_skip(state, "out of memory");
@@ -169,7 +169,7 @@ static void work(bench_state *state, void *user)
     else
         work_batches(state, &j->kernel, &query, &rows, j->shape);
     double n = j->shape->n;
-    bench_distances(state, n, n * (double)dim * (double)kith_type_bytes(j->type));
+    bench_distances(state, n, n * (double)kith_vector_bytes(j->type, dim));
     free(scratch);
 }
 

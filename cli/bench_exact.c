@@ -62,7 +62,7 @@ struct scan {
 
 static double exact_distance(const struct bench *b, size_t query, uint64_t row)
 {
-    size_t bytes = b->data.base.dim * kith_type_bytes(b->data.type);
+    size_t bytes = kith_vector_bytes(b->data.type, b->data.base.dim);
     return recall_distance(b->data.metric, b->data.type, b->data.base.dim,
                            (const char *)b->data.queries.data + query * bytes,
                            (const char *)b->data.base.data + row * bytes);
@@ -150,7 +150,7 @@ static bool ask(struct scan *scan, size_t from, size_t n)
     const struct bench *b = scan->bench;
     kith_search_options options = kith_search_defaults(b->wishes.k);
     kith_search_stats stats = {.size = sizeof stats};
-    size_t bytes = b->data.queries.dim * kith_type_bytes(b->data.type);
+    size_t bytes = kith_vector_bytes(b->data.type, b->data.queries.dim);
     options.threads = b->threads;
     if (kith_index_search(scan->index, scan->asked + from * bytes, n, &options,
                           scan->hits + from * b->wishes.k, &stats)) {
@@ -164,7 +164,7 @@ static bool ask(struct scan *scan, size_t from, size_t n)
 static void choose_sample(struct scan *scan, size_t queries)
 {
     const struct bench *b = scan->bench;
-    size_t bytes = b->data.queries.dim * kith_type_bytes(b->data.type);
+    size_t bytes = kith_vector_bytes(b->data.type, b->data.queries.dim);
     size_t all = b->data.queries.rows;
     free(scan->asked);
     free(scan->hits);

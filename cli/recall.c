@@ -66,7 +66,7 @@ double recall_distance(kith_metric metric, kith_type type, uint32_t dim, const v
 
 static double distance_to_row(const struct judge *judge, size_t query, uint64_t row)
 {
-    size_t bytes = judge->dim * kith_type_bytes(judge->type);
+    size_t bytes = kith_vector_bytes(judge->type, judge->dim);
     return recall_distance(judge->metric, judge->type, judge->dim,
                            (const char *)judge->queries + query * bytes,
                            (const char *)judge->base + row * bytes);

@@ -29,7 +29,7 @@ struct pass survey_pass(const struct survey *survey, const char *isa, uint32_t t
                         .options = kith_search_defaults(b->wishes.k),
                         .threads = threads,
                         .queries = b->data.queries.data,
-                        .query_bytes = b->data.queries.dim * kith_type_bytes(b->data.type),
+                        .query_bytes = kith_vector_bytes(b->data.type, b->data.queries.dim),
                         .count = b->data.queries.rows};
     pass.options.ef = ef;
     return pass;

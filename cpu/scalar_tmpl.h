@@ -32,8 +32,8 @@ static void KEY(fill)(ki_kernel *kernel, ki_prepare_fn prepare, ki_key_form form
     kernel->gather = KEY(gather);
     kernel->range = KEY(range);
     kernel->form = form;
-    for (int slot = 0; slot < KI_SLOT_COUNT; slot++)
-        kernel->from[slot] = KI_ISA_SCALAR;
+    kernel->from[KI_PREPARE] = kernel->from[KI_PAIR] = KI_ISA_SCALAR;
+    kernel->from[KI_GATHER] = kernel->from[KI_RANGE] = KI_ISA_SCALAR;
 }
 
 #undef KEY

@@ -101,17 +101,24 @@ typedef int (*kith_progress_fn)(void *user, uint64_t done, uint64_t total);
 /* ---- Numbers ----------------------------------------------------------------------------- */
 
 typedef enum kith_type {
-    KITH_F32, /* 32-bit float; NaN and infinities are refused at the store's door */
-    KITH_U8   /* 0..255 */
+    KITH_F32,  /* 32-bit float; NaN and infinities are refused at the store's door, in all floats */
+    KITH_U8,   /* 0..255 */
+    KITH_F16,  /* IEEE 754 half precision, as 16 bits */
+    KITH_BF16, /* the upper 16 bits of an f32 */
+    KITH_I8,   /* -128..127 */
+    KITH_B1 /* bits: dimension i is bit i % 8 of byte i / 8; unused bits of the last byte are 0 */
 } kith_type;
 
 typedef enum kith_metric {
-    KITH_L2SQ,  /* squared Euclidean distance */
-    KITH_IP,    /* minus the inner product */
-    KITH_COSINE /* 1 - cosine similarity; 1 when either vector is zero */
+    KITH_L2SQ,    /* squared Euclidean distance */
+    KITH_IP,      /* minus the inner product */
+    KITH_COSINE,  /* 1 - cosine similarity; 1 when either vector is zero */
+    KITH_HAMMING, /* b1: bits that differ */
+    KITH_JACCARD  /* b1: 1 - common bits / bits in either; 0 when there is none in either */
 } kith_metric;
 
-/* "f32", "u8"; "l2sq", "ip", "cosine". NULL for an unknown value. */
+/* "f32", "u8", "f16", "bf16", "i8", "b1"; "l2sq", "ip", "cosine", "hamming", "jaccard". NULL for
+ * an unknown value. */
 KITH_API const char *kith_type_name(kith_type type);
 KITH_API const char *kith_metric_name(kith_metric metric);
 
@@ -119,8 +126,8 @@ KITH_API const char *kith_metric_name(kith_metric metric);
 KITH_API kith_status kith_type_parse(const char *name, kith_type *out);
 KITH_API kith_status kith_metric_parse(const char *name, kith_metric *out);
 
-/* Bytes of one element: 4 or 1; 0 for an unknown type. */
-KITH_API size_t kith_type_bytes(kith_type type);
+/* Bytes of a vector of dim elements; 0 for an unknown type. For b1 (dim + 7) / 8. */
+KITH_API size_t kith_vector_bytes(kith_type type, uint32_t dim);
 
 /* The ladder of instruction sets that this machine runs and this build contains, slowest first:
  * "scalar", then for example "avx2", "avx512", "avx512vnni", or "neon", "dotprod". Each level

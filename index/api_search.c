@@ -279,7 +279,7 @@ kith_status kith_index_search(kith_index *index, const void *queries, size_t nq,
     kith_search_stats counted = {.size = sizeof counted};
     batch b = {.index = index,
                .queries = queries,
-               .query_bytes = so->dim * kith_type_bytes(so->type),
+               .query_bytes = kith_vector_bytes(so->type, so->dim),
                .hits = hits};
     kith_status status = ki_read_options(options, &defaults, sizeof defaults, &chosen);
     if (!status)

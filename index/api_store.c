@@ -9,7 +9,7 @@
 
 static size_t row_bytes(const kith_store *store)
 {
-    return store->options.dim * kith_type_bytes(store->options.type);
+    return kith_vector_bytes(store->options.type, store->options.dim);
 }
 
 kith_status ki_read_options(const void *given, const void *defaults, size_t bytes, void *out)

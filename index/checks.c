@@ -6,8 +6,8 @@
 
 enum { THREADS_MOST = 1024, DIM_MOST = 65535, DIM_MOST_U8 = 33025 /* 33025 * 255 * 255 < 2^31 */ };
 
-static const char *const type_names[] = {"f32", "u8"};
-static const char *const metric_names[] = {"l2sq", "ip", "cosine"};
+static const char *const type_names[] = {"f32", "u8", "f16", "bf16", "i8", "b1"};
+static const char *const metric_names[] = {"l2sq", "ip", "cosine", "hamming", "jaccard"};
 
 const char *kith_type_name(kith_type type)
 {
@@ -19,9 +19,9 @@ const char *kith_metric_name(kith_metric metric)
     return (unsigned)metric < KI_METRIC_COUNT ? metric_names[metric] : NULL;
 }
 
-size_t kith_type_bytes(kith_type type)
+size_t kith_vector_bytes(kith_type type, uint32_t dim)
 {
-    return type == KITH_F32 ? 4 : type == KITH_U8 ? 1 : 0;
+    return kith_type_name(type) ? ki_row_bytes((ki_pairing)type, dim) : 0;
 }
 
 kith_status kith_type_parse(const char *name, kith_type *out)
@@ -31,7 +31,8 @@ kith_status kith_type_parse(const char *name, kith_type *out)
             *out = (kith_type)i;
             return KITH_OK;
         }
-    return ki_fail(KITH_EINVAL, "'%.40s' is no row type; there are f32 and u8", name);
+    return ki_fail(KITH_EINVAL, "'%.40s' is no row type; there are f32, f16, bf16, i8, u8 and b1",
+                   name);
 }
 
 kith_status kith_metric_parse(const char *name, kith_metric *out)
@@ -41,7 +42,8 @@ kith_status kith_metric_parse(const char *name, kith_metric *out)
             *out = (kith_metric)i;
             return KITH_OK;
         }
-    return ki_fail(KITH_EINVAL, "'%.40s' is no metric; there are l2sq, ip and cosine", name);
+    return ki_fail(KITH_EINVAL,
+                   "'%.40s' is no metric; there are l2sq, ip, cosine, hamming and jaccard", name);
 }
 
 kith_status ki_check_shape(uint32_t dim, kith_type type, kith_metric metric)
@@ -50,6 +52,9 @@ kith_status ki_check_shape(uint32_t dim, kith_type type, kith_metric metric)
         return ki_fail(KITH_EINVAL, "%d is no row type", (int)type);
     if (!kith_metric_name(metric))
         return ki_fail(KITH_EINVAL, "%d is no metric", (int)metric);
+    if (!ki_kernel_exists(metric, (ki_pairing)type))
+        return ki_fail(KITH_EINVAL, "%s is no metric of %s rows", kith_metric_name(metric),
+                       kith_type_name(type));
     uint32_t most = type == KITH_U8 ? DIM_MOST_U8 : DIM_MOST;
     if (dim < 1 || dim > most)
         return ki_fail(KITH_EINVAL, "dimension %u is not in 1..%u for %s rows", dim, most,

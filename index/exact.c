@@ -104,7 +104,7 @@ kith_status kith_exact(kith_metric metric, kith_type type, uint32_t dim, const v
                        const void *queries, size_t nq, uint32_t k, uint32_t threads, uint32_t *rows,
                        float *distances, kith_progress_fn progress, void *user)
 {
-    size_t stride = dim * kith_type_bytes(type);
+    size_t stride = kith_vector_bytes(type, dim);
     ki_queries all = {queries, stride, nq};
     exact e = {.set = {.rows = {.base = base, .stride = stride, .dim = dim},
                        .count = (uint32_t)n,

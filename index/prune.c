@@ -14,7 +14,7 @@
 
 kith_status ki_pruner_open(const ki_pruner_options *options, ki_pruner *out)
 {
-    size_t query_bytes = ki_query_bytes(options->type, options->dim);
+    size_t query_bytes = ki_query_bytes((ki_pairing)options->type, options->dim);
     size_t places = options->places;
     /* Keys of l2sq and cosine are squared lengths up to a factor, so the slack is squared; inner
      * products have no scale to stretch. */

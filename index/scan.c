@@ -122,7 +122,7 @@ kith_status ki_scan(const ki_kernel *kernel, const ki_row_set *set, uint32_t fir
     uint32_t block_rows = (uint32_t)(BLOCK_BYTES / (set->rows.stride ? set->rows.stride : 1)) + 16;
     scan s = {kernel, set,        queries,
               first,  last,       k,
-              strips, block_rows, ki_query_bytes(set->type, set->rows.dim),
+              strips, block_rows, ki_query_bytes((ki_pairing)set->type, set->rows.dim),
               NULL,   NULL,       answers};
     size_t answer_bytes = strips > 1 ? strips * queries->count * k * sizeof *answers : 0;
     s.scratch = ki_alloc_aligned(64, threads * GROUP * s.query_bytes);

@@ -20,7 +20,7 @@ kith_status ki_walker_open(const ki_walker_options *options, ki_walker *out)
                         .prefetch_lines = options->prefetch_lines};
     size_t pool_bytes = options->pool_capacity * sizeof(uint64_t);
     size_t hop_bytes = options->hop_places * sizeof(uint32_t);
-    size_t query_bytes = ki_query_bytes(options->type, options->dim);
+    size_t query_bytes = ki_query_bytes((ki_pairing)options->type, options->dim);
     walker.pool.capacity = options->pool_capacity;
     walker.query.dim = options->dim;
     walker.scratch = ki_alloc_aligned(64, query_bytes);

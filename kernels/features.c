@@ -86,17 +86,38 @@ static uint64_t build_features(void)
 #ifdef KI_HAVE_AVX2
     levels |= KI_BIT(KI_ISA_AVX2);
 #endif
+#ifdef KI_HAVE_AVXVNNI
+    levels |= KI_BIT(KI_ISA_AVXVNNI);
+#endif
 #ifdef KI_HAVE_AVX512
     levels |= KI_BIT(KI_ISA_AVX512);
 #endif
 #ifdef KI_HAVE_AVX512VNNI
     levels |= KI_BIT(KI_ISA_AVX512VNNI);
 #endif
+#ifdef KI_HAVE_AVX512POPCNT
+    levels |= KI_BIT(KI_ISA_AVX512POPCNT);
+#endif
+#ifdef KI_HAVE_AVX512BF16
+    levels |= KI_BIT(KI_ISA_AVX512BF16);
+#endif
+#ifdef KI_HAVE_AMX
+    levels |= KI_BIT(KI_ISA_AMX);
+#endif
 #ifdef KI_HAVE_NEON
     levels |= KI_BIT(KI_ISA_NEON);
 #endif
 #ifdef KI_HAVE_DOTPROD
     levels |= KI_BIT(KI_ISA_DOTPROD);
+#endif
+#ifdef KI_HAVE_ARMBF16
+    levels |= KI_BIT(KI_ISA_ARMBF16);
+#endif
+#ifdef KI_HAVE_I8MM
+    levels |= KI_BIT(KI_ISA_I8MM);
+#endif
+#ifdef KI_HAVE_SVE
+    levels |= KI_BIT(KI_ISA_SVE);
 #endif
     return levels;
 }
@@ -107,18 +128,34 @@ uint64_t ki_cpu_features(void)
 }
 
 /* A level's name, and with it the levels that it contains. */
+#define AVX2 KI_BIT(KI_ISA_AVX2)
+#define AVX512 (AVX2 | KI_BIT(KI_ISA_AVX512))
+#define VNNI (AVX512 | KI_BIT(KI_ISA_AVXVNNI) | KI_BIT(KI_ISA_AVX512VNNI))
+#define POPCNT (VNNI | KI_BIT(KI_ISA_AVX512POPCNT))
+#define BF16 (POPCNT | KI_BIT(KI_ISA_AVX512BF16))
+#define NEON KI_BIT(KI_ISA_NEON)
+#define DOTPROD (NEON | KI_BIT(KI_ISA_DOTPROD))
+#define ARMBF16 (DOTPROD | KI_BIT(KI_ISA_ARMBF16))
+#define I8MM (ARMBF16 | KI_BIT(KI_ISA_I8MM))
+
 static const struct {
     const char *name;
     uint64_t mask;
 } levels_by_isa[KI_ISA_COUNT] = {
     [KI_ISA_NONE] = {"none", 0},
     [KI_ISA_SCALAR] = {"scalar", 0},
-    [KI_ISA_AVX2] = {"avx2", KI_BIT(KI_ISA_AVX2)},
-    [KI_ISA_AVX512] = {"avx512", KI_BIT(KI_ISA_AVX2) | KI_BIT(KI_ISA_AVX512)},
-    [KI_ISA_AVX512VNNI] = {"avx512vnni",
-                           KI_BIT(KI_ISA_AVX2) | KI_BIT(KI_ISA_AVX512) | KI_BIT(KI_ISA_AVX512VNNI)},
-    [KI_ISA_NEON] = {"neon", KI_BIT(KI_ISA_NEON)},
-    [KI_ISA_DOTPROD] = {"dotprod", KI_BIT(KI_ISA_NEON) | KI_BIT(KI_ISA_DOTPROD)},
+    [KI_ISA_AVX2] = {"avx2", AVX2},
+    [KI_ISA_AVXVNNI] = {"avxvnni", AVX2 | KI_BIT(KI_ISA_AVXVNNI)},
+    [KI_ISA_AVX512] = {"avx512", AVX512},
+    [KI_ISA_AVX512VNNI] = {"avx512vnni", VNNI},
+    [KI_ISA_AVX512POPCNT] = {"avx512popcnt", POPCNT},
+    [KI_ISA_AVX512BF16] = {"avx512bf16", BF16},
+    [KI_ISA_AMX] = {"amx", BF16 | KI_BIT(KI_ISA_AMX)},
+    [KI_ISA_NEON] = {"neon", NEON},
+    [KI_ISA_DOTPROD] = {"dotprod", DOTPROD},
+    [KI_ISA_ARMBF16] = {"armbf16", ARMBF16},
+    [KI_ISA_I8MM] = {"i8mm", I8MM},
+    [KI_ISA_SVE] = {"sve", I8MM | KI_BIT(KI_ISA_SVE)},
 };
 
 int ki_cpu_mask(const char *level, uint64_t *mask)

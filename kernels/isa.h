@@ -11,9 +11,16 @@
 
 void ki_fill_scalar(ki_kernels *table);
 void ki_fill_avx2(ki_kernels *table);
+void ki_fill_avxvnni(ki_kernels *table);
 void ki_fill_avx512(ki_kernels *table);
 void ki_fill_avx512vnni(ki_kernels *table);
+void ki_fill_avx512popcnt(ki_kernels *table);
+void ki_fill_avx512bf16(ki_kernels *table);
+void ki_fill_amx(ki_kernels *table);
 void ki_fill_neon(ki_kernels *table);
 void ki_fill_dotprod(ki_kernels *table);
+void ki_fill_armbf16(ki_kernels *table);
+void ki_fill_i8mm(ki_kernels *table);
+void ki_fill_sve(ki_kernels *table);
 
 #endif

@@ -75,11 +75,71 @@ double ki_exact_distance(kith_metric metric, kith_type type, const void *a, cons
     return 1.0 - both / a_norm / b_norm;
 }
 
-/* u8 in the widest layout is two bytes an element, in blocks of 64; f32 is padded to a line. */
-size_t ki_query_bytes(kith_type type, uint32_t dim)
+static const char *const pairing_names[KI_PAIRING_COUNT] = {
+    [KI_F32] = "f32", [KI_U8] = "u8", [KI_F16] = "f16",     [KI_BF16] = "bf16",
+    [KI_I8] = "i8",   [KI_B1] = "b1", [KI_F32U8] = "f32u8", [KI_F32I8] = "f32i8",
+    [KI_Q8] = "q8",   [KI_Q4] = "q4", [KI_Q1] = "q1",       [KI_BF16BF16] = "bf16bf16",
+};
+
+const char *ki_pairing_name(ki_pairing pairing)
 {
-    const size_t line = 64;
-    const size_t bytes = type == KITH_U8 ? (size_t)dim : (size_t)dim * sizeof(float);
-    const size_t padded = (bytes + line - 1) / line * line;
-    return type == KITH_U8 ? 2 * padded : padded;
+    return (unsigned int)pairing < KI_PAIRING_COUNT ? pairing_names[pairing] : "none";
+}
+
+int ki_kernel_exists(kith_metric metric, ki_pairing pairing)
+{
+    if ((unsigned int)metric >= KI_METRIC_COUNT || (unsigned int)pairing >= KI_PAIRING_COUNT)
+        return 0;
+    if (pairing == KI_B1)
+        return metric == KITH_HAMMING || metric == KITH_JACCARD;
+    if (pairing == KI_BF16BF16)
+        return metric == KITH_IP || metric == KITH_COSINE;
+    if (pairing >= KI_Q8)
+        return metric == KITH_L2SQ || metric == KITH_IP;
+    return metric <= KITH_COSINE;
+}
+
+size_t ki_row_bytes(ki_pairing pairing, uint32_t dim)
+{
+    switch (pairing) {
+    case KI_F32:
+        return (size_t)dim * 4;
+    case KI_F16:
+    case KI_BF16:
+    case KI_BF16BF16:
+        return (size_t)dim * 2;
+    case KI_Q4:
+        return ((size_t)dim + 1) / 2;
+    case KI_B1:
+    case KI_Q1:
+        return ((size_t)dim + 7) / 8;
+    default:
+        return dim;
+    }
+}
+
+/* Whole lines, and blocks of 64 elements: f32 where queries are floats, up to two bytes an
+ * element where they are integers, bits for bits. */
+size_t ki_query_bytes(ki_pairing pairing, uint32_t dim)
+{
+    const size_t block = 64, elements = ((size_t)dim + block - 1) / block * block;
+    switch (pairing) {
+    case KI_U8:
+    case KI_I8:
+    case KI_Q4:
+    case KI_Q1:
+    case KI_BF16BF16:
+        return 2 * elements;
+    case KI_B1:
+        return ((size_t)dim + 511) / 512 * block;
+    default:
+        return 4 * elements;
+    }
+}
+
+/* Matrix tiles take queries in groups of 16, in blocks of 64 bytes: whole groups, whole blocks. */
+size_t ki_pack_bytes(ki_pairing pairing, uint32_t dim, size_t m)
+{
+    const size_t line = 64, bytes = ki_row_bytes(pairing, dim);
+    return (m + 31) / 32 * 32 * ((bytes + line - 1) / line * line);
 }

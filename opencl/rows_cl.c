@@ -30,7 +30,7 @@ static uint32_t round_up(uint32_t n, uint32_t multiple)
 static void interleave(const ki_row_set *set, uint32_t first, uint32_t count, uint32_t block,
                        uint32_t words, uint32_t *out)
 {
-    const size_t row_bytes = set->rows.dim * kith_type_bytes(set->type);
+    const size_t row_bytes = kith_vector_bytes(set->type, set->rows.dim);
     const size_t whole = row_bytes / WORD_BYTES;
     for (uint32_t i = 0; i < count; i++) {
         const unsigned char *row = set->rows.base + (size_t)(first + i) * set->rows.stride;
@@ -196,7 +196,7 @@ kith_status ki_cl_put_rows(ki_device *device, const ki_row_set *set, ki_device_r
     ki_device_rows *rows = ki_zalloc(sizeof *rows);
     if (!rows)
         return ki_no_memory("rows of a device", sizeof *rows);
-    const size_t row_bytes = set->rows.dim * kith_type_bytes(set->type);
+    const size_t row_bytes = kith_vector_bytes(set->type, set->rows.dim);
     rows->device = (ki_cl_device *)device;
     rows->type = set->type;
     rows->metric = set->metric;

@@ -94,8 +94,9 @@ void kc_open(kc_set *set, kith_type type, uint32_t dim, uint32_t count, int fill
     set->query = kc_alloc(set->row_bytes);
     set->rows = kc_alloc(set->row_bytes * count);
     set->aux = kc_alloc(sizeof(ki_aux) * count);
-    set->scratch = kc_alloc(ki_query_bytes(type, dim));
-    memset(set->scratch, 0xff, ki_query_bytes(type, dim)); /* NaN, wherever prepare forgets */
+    set->scratch = kc_alloc(ki_query_bytes((ki_pairing)type, dim));
+    memset(set->scratch, 0xff,
+           ki_query_bytes((ki_pairing)type, dim)); /* NaN, wherever prepare forgets */
     for (uint32_t i = 0; i <= count; i++) {
         void *out = i ? set->rows + (i - 1) * set->row_bytes : set->query;
         if (type == KITH_F32)

@@ -76,7 +76,7 @@ static void fenced_open(fenced *f, const kc_set *set, size_t n, bool upper, uint
     size_t stride = set->row_bytes + gap, rows_bytes = stride * set->count - gap;
     size_t aux_stride = check_below(random, 2) ? sizeof(ki_aux) : 64;
     size_t aux_bytes = aux_stride * (set->count - 1) + sizeof(ki_aux);
-    size_t scratch_bytes = ki_query_bytes(set->type, set->dim);
+    size_t scratch_bytes = ki_query_bytes((ki_pairing)set->type, set->dim);
     unsigned char *base = add_fence(f, 0, rows_bytes, 1, upper);
     unsigned char *aux = add_fence(f, 1, aux_bytes, 4, upper);
     for (uint32_t r = 0; r < set->count; r++) {

@@ -41,7 +41,7 @@ ki_device *opencl_open(void)
 
 static void fill(const cloud *c, unsigned char *to, uint32_t n, uint64_t *state)
 {
-    const size_t row_bytes = c->dim * kith_type_bytes(c->type);
+    const size_t row_bytes = kith_vector_bytes(c->type, c->dim);
     for (uint32_t row = 0; row < n; row++) {
         unsigned char *at = to + row * row_bytes;
         if (row > 0 && check_below(state, 8) == 0) {
@@ -62,7 +62,7 @@ cloud cloud_new(kith_type type, kith_metric metric, uint32_t dim, uint32_t count
                 uint64_t seed)
 {
     cloud c = {.type = type, .metric = metric, .dim = dim, .count = count, .queries = queries};
-    const size_t row_bytes = dim * kith_type_bytes(type);
+    const size_t row_bytes = kith_vector_bytes(type, dim);
     uint64_t state = seed;
     c.rows = malloc((count + 1) * row_bytes);
     c.asked = malloc((queries + 1) * row_bytes);
@@ -103,7 +103,7 @@ static double element(const cloud *c, const unsigned char *vector, uint32_t i)
 
 double cloud_distance(const cloud *c, uint32_t query, uint32_t row)
 {
-    const size_t row_bytes = c->dim * kith_type_bytes(c->type);
+    const size_t row_bytes = kith_vector_bytes(c->type, c->dim);
     const unsigned char *a = c->asked + query * row_bytes;
     const unsigned char *b = c->rows + row * row_bytes;
     double l2 = 0, dot = 0, aa = 0, bb = 0;
@@ -145,7 +145,7 @@ uint32_t cloud_key_u8(const cloud *c, uint32_t query, uint32_t row)
 static uint64_t *scan_rows(ki_device *device, ki_device_rows *rows, const cloud *c, uint32_t first,
                            uint32_t nq, uint32_t k)
 {
-    const size_t row_bytes = c->dim * kith_type_bytes(c->type);
+    const size_t row_bytes = kith_vector_bytes(c->type, c->dim);
     uint64_t *answers = malloc((size_t)nq * k * sizeof *answers);
     assert_non_null(answers);
     if (device->ops->scan(rows, c->asked + first * row_bytes, row_bytes, nq, k, answers))

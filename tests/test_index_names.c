@@ -27,9 +27,9 @@ static void types_and_metrics(void **state)
     assert_null(kith_type_name((kith_type)2));
     assert_null(kith_type_name((kith_type)-1));
     assert_null(kith_metric_name((kith_metric)3));
-    assert_int_equal(kith_type_bytes(KITH_F32), 4);
-    assert_int_equal(kith_type_bytes(KITH_U8), 1);
-    assert_int_equal(kith_type_bytes((kith_type)7), 0);
+    assert_int_equal(kith_vector_bytes(KITH_F32, 3), 12);
+    assert_int_equal(kith_vector_bytes(KITH_U8, 3), 3);
+    assert_int_equal(kith_vector_bytes((kith_type)7, 3), 0);
 }
 
 /* Each level is taken by an index; KITH_CPU set to it makes it the last. */

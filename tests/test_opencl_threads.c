@@ -17,7 +17,7 @@ static void *work(void *user)
 {
     job *j = user;
     const ki_device_ops *ops = j->device->ops;
-    const size_t row_bytes = DIM * kith_type_bytes(j->c.type);
+    const size_t row_bytes = kith_vector_bytes(j->c.type, DIM);
     uint64_t answers[QUERIES * K];
     for (unsigned round = 0; round < ROUNDS; round++) {
         ki_device_rows *rows = NULL;
