@@ -58,3 +58,9 @@ void bench_distances(bench_state *state, double per_iteration, double bytes_per_
     of(state).counters["GB_per_s"] =
         Counter(iterations * bytes_per_iteration * 1e-9, Counter::kIsRate);
 }
+
+void bench_rate(bench_state *state, double per_iteration)
+{
+    of(state).counters["per_second"] =
+        Counter(static_cast<double>(of(state).iterations()) * per_iteration, Counter::kIsRate);
+}

@@ -43,6 +43,9 @@ void bench_skip(bench_state *state, const char *why);
 /* After the last iteration: counters ns_per_distance and GB_per_s, in processor time. */
 void bench_distances(bench_state *state, double per_iteration, double bytes_per_iteration);
 
+/* After the last iteration: counter per_second, of whatever an iteration does so many. */
+void bench_rate(bench_state *state, double per_iteration);
+
 #ifdef __cplusplus
 }
 #endif

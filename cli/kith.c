@@ -20,6 +20,8 @@ static int help_main(int argc, char **argv);
 static const struct verb verbs[] = {
     {"bench", "measure recall and speed on every device of this machine", bench_main},
     {"report", "draw the report of a result file", report_main},
+    {"kernels", "name the distance kernels in use, and how near their limits they are",
+     kernels_main},
     {"devices", "list the devices that vectors can be searched on", devices_main},
     {"data", "list, inspect, fetch and convert data sets", data_main},
     {"help", "explain a verb", help_main},

@@ -9,6 +9,7 @@
 int bench_main(int argc, char **argv);
 int data_main(int argc, char **argv);
 int devices_main(int argc, char **argv);
+int kernels_main(int argc, char **argv);
 int report_main(int argc, char **argv);
 
 #endif
