@@ -8,11 +8,27 @@
 #define KI_CPU_ADDRESSES_H
 
 #include "kernels/kernels.h"
+#include <string.h>
 
 /* The vocabulary of a loop must melt into the loop, whatever the compiler thinks of its size. */
 #define INLINE static inline __attribute__((always_inline))
 
 enum { LINE_BYTES = 64, RANGE_BLOCK = 64 };
+
+/* Blocks of a tile. Queries that stay in the first level, and rows that stay in the second while
+ * all queries pass over them. Rows come from memory once then, whatever the number of queries. */
+enum { TILE_QUERY_BYTES = 24 << 10, TILE_ROW_BYTES = 512 << 10 };
+
+/* Bytes of accumulators in a block of a tile: half of the registers of 512, or of 256 bits; on Arm,
+ * sixteen of thirty-two of 128 bits. */
+#ifdef __AVX512F__
+#define TILE_BYTES 1024
+#else
+#define TILE_BYTES 256
+#endif
+
+/* The longest rows, from one to the next, that go by eight: shapes_tmpl.h says why. */
+enum { EIGHT_MOST_BYTES = 1536 };
 
 /* Four rows, or the side data of four rows. */
 typedef struct four {
@@ -22,6 +38,13 @@ typedef struct four {
 INLINE const unsigned char *row_at(const unsigned char *base, size_t stride, uint32_t id)
 {
     return base + (size_t)id * stride;
+}
+
+INLINE ki_aux aux_at(const ki_rows *rows, uint32_t id)
+{
+    ki_aux aux;
+    memcpy(&aux, row_at(rows->aux, rows->aux_stride, id), sizeof aux);
+    return aux;
 }
 
 INLINE four four_at(const unsigned char *base, size_t stride, const uint32_t *ids)
@@ -35,6 +58,21 @@ INLINE four four_times(const unsigned char *row)
 {
     four at = {row, row, row, row};
     return at;
+}
+
+/* A group of queries in whole blocks of any size, and rows in whole fours. `wide`: registers of the
+ * query for each of the row. */
+INLINE size_t tile_queries_at_once(const ki_rows *rows, size_t bits_each, size_t wide)
+{
+    const size_t bytes = ((size_t)rows->dim * bits_each / 8 + LINE_BYTES) * (wide ? wide : 1);
+    const size_t fit = TILE_QUERY_BYTES / bytes / 4 * 4;
+    return fit ? fit : 4;
+}
+
+INLINE size_t tile_rows_at_once(const ki_rows *rows)
+{
+    const size_t fit = TILE_ROW_BYTES / (rows->stride + 1) / 4 * 4;
+    return fit ? fit : 4;
 }
 
 /* Asks for the first lines of every row of a call, and for its side data, before the first row is

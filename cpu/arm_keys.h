@@ -15,7 +15,7 @@
 
 typedef uint32x4_t u8_vec;
 typedef uint32x4_t u8_total;
-enum { u8_chunk = 16, u8_bytes_each = 1, u8_sums = 2 };
+enum { u8_chunk = 16, u8_bits_each = 8, u8_sums = 2 };
 
 INLINE uint32x4_t u8_zero(void)
 {
@@ -130,19 +130,19 @@ INLINE uint32x4_t f32_cosine_keys(const ki_query *query, float32x4_t dot, four a
 }
 
 /* |q|^2 + |x|^2 - 2 q.x modulo 2^32, which is the distance itself: it is below 2^32. */
-INLINE uint32x4_t u8_l2sq_keys(const ki_query *query, uint32x4_t dot, four aux)
+INLINE uint32x4_t int_l2sq_keys(const ki_query *query, uint32x4_t dot, four aux)
 {
     const uint32x4_t norms = vaddq_u32(vdupq_n_u32(query->inorm2), aux_inorm2(aux));
     return vsubq_u32(norms, vaddq_u32(dot, dot));
 }
 
-INLINE uint32x4_t u8_ip_keys(const ki_query *query, uint32x4_t dot, four aux)
+INLINE uint32x4_t int_ip_keys(const ki_query *query, uint32x4_t dot, four aux)
 {
     (void)query, (void)aux;
     return vsubq_u32(vdupq_n_u32(UINT32_C(0x80000000)), dot); /* -dot + 2^31 */
 }
 
-INLINE uint32x4_t u8_cosine_keys(const ki_query *query, uint32x4_t dot, four aux)
+INLINE uint32x4_t int_cosine_keys(const ki_query *query, uint32x4_t dot, four aux)
 {
     const float32x4_t real = vcvtq_f32_s32(vreinterpretq_s32_u32(dot));
     const float32x4_t x = vmulq_f32(real, vdupq_n_f32(query->inv_norm));

@@ -3,24 +3,19 @@
  * May include kernels/, addresses.h, the templates and intrinsics. Four rows a group and two
  * accumulators a row: eight sums, two query chunks and what a step needs fill the sixteen
  * registers, and eight independent chains of FMA (latency 4, two a cycle) hide the latency.
- *
- * u8: VPMADDUBSW would do two bytes at once but saturates at 16 bits, and 2 * 255 * 255 is twice
- * too much. So bytes are split into even ones (a mask) and odd ones (a shift) of 16 bits, and
- * VPMADDWD adds pairs of products into 32 bits. All products together are at most
- * 33025 * 255^2 < 2^31, so no lane and no total can overflow.
  */
 #include "kernels/isa.h"
-#include "cpu/prepare.h"
-#include "cpu/x86_keys.h"
+#include "cpu/prepare_floats.h"
+#include "cpu/avx2_ints.h"
 
-#if !defined(__AVX2__) || !defined(__FMA__)
-#error "avx2.c must be compiled with -mavx2 -mfma"
+#if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
+#error "avx2.c must be compiled with -mavx2 -mfma -mf16c"
 #endif
 
 typedef __m256 f32_vec;
 typedef __m256 f32_query;
 typedef __m128 f32_total;
-enum { f32_chunk = 32, f32_bytes_each = 4, f32_sums = 2 };
+enum { f32_chunk = 32, f32_bits_each = 32, f32_sums = 2 };
 
 INLINE __m256 f32_zero(void)
 {
@@ -40,13 +35,6 @@ INLINE __m256 f32_load(const unsigned char *p)
 INLINE __m256 f32_query_at(const unsigned char *data, size_t at)
 {
     return f32_load(data + at);
-}
-
-/* All ones in the first `count` of eight lanes. */
-INLINE __m256i first_lanes(size_t count)
-{
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), lane);
 }
 
 INLINE __m256 f32_tail(const unsigned char *p, size_t left)
@@ -82,88 +70,88 @@ INLINE __m128 f32_total4(__m256 a, __m256 b, __m256 c, __m256 d)
     return _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
 }
 
-typedef uint32_t u8_vec __attribute__((vector_size(32)));
-typedef __m128i u8_total;
-enum { u8_chunk = 32, u8_bytes_each = 1, u8_sums = 1 };
+#include "cpu/f32_tmpl.h"
 
-/* The query's side of 32 bytes: even and odd elements of 16 bits. */
-typedef struct u8_query {
-    __m256i even, odd;
-} u8_query;
-
-INLINE u8_vec u8_zero(void)
+INLINE __m256 f16_load(const unsigned char *p)
 {
-    return (u8_vec)_mm256_setzero_si256();
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
-INLINE u8_vec u8_add(u8_vec a, u8_vec b)
+INLINE __m256 f16_tail(const unsigned char *p, size_t left)
 {
-    return a + b;
+    if (left < 8)
+        return _mm256_cvtph_ps(_mm_cvtsi64_si128((long long)few_bytes(p, left)));
+    const uint64_t high = left > 8 ? few_bytes(p + 8, left - 8) : 0;
+    const __m128i low = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    return _mm256_cvtph_ps(_mm_insert_epi64(low, (long long)high, 1));
 }
 
-/* A block of 64 elements lies in scratch as 64 bytes of even ones and 64 of odd ones. */
-INLINE u8_query u8_query_at(const unsigned char *data, size_t at)
+INLINE __m128i eight_bytes(const unsigned char *p)
 {
-    const unsigned char *p = data + at / BLOCK * BLOCK * 2 + at % BLOCK;
-    const u8_query q = {_mm256_load_si256((const __m256i *)(const void *)p),
-                        _mm256_load_si256((const __m256i *)(const void *)(p + BLOCK))};
-    return q;
+    return _mm_loadl_epi64((const __m128i *)(const void *)p);
 }
 
-INLINE __m256i u8_load(const unsigned char *p)
+INLINE __m128i some_bytes(const unsigned char *p, size_t left)
+{
+    return _mm_cvtsi64_si128((long long)few_bytes(p, left));
+}
+
+INLINE __m256 f32u8_load(const unsigned char *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(eight_bytes(p)));
+}
+
+INLINE __m256 f32u8_tail(const unsigned char *p, size_t left)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(some_bytes(p, left)));
+}
+
+INLINE __m256 f32i8_load(const unsigned char *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight_bytes(p)));
+}
+
+INLINE __m256 f32i8_tail(const unsigned char *p, size_t left)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(some_bytes(p, left)));
+}
+
+typedef __m256i bf16_reg;
+
+INLINE __m256i bf16_load(const unsigned char *p)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
-/* Whole words by a masked load, then up to three bytes one by one into the word behind them. */
-INLINE __m256i u8_tail(const unsigned char *p, size_t left)
+/* Whole words by a masked load; of an odd element behind them, two bytes. */
+INLINE __m256i bf16_tail(const unsigned char *p, size_t left)
 {
     const size_t words = left / 4;
     const __m256i whole = _mm256_maskload_epi32((const int *)(const void *)p, first_lanes(words));
-    uint32_t last = 0;
-    for (size_t i = left; i > words * 4; i--)
-        last = last << 8 | p[i - 1];
+    const uint32_t last = left % 4 ? (uint32_t)few_bytes(p + words * 4, 2) : 0;
     const __m256i here = _mm256_xor_si256(first_lanes(words), first_lanes(words + 1));
     return _mm256_or_si256(whole, _mm256_and_si256(_mm256_set1_epi32((int)last), here));
 }
 
-INLINE u8_vec u8_dot_step(u8_vec sum, u8_query q, __m256i x)
+INLINE __m256 bf16_even(__m256i x)
 {
-    const __m256i even = _mm256_and_si256(x, _mm256_set1_epi16(0x00ff));
-    const __m256i odd = _mm256_srli_epi16(x, 8);
-    sum += (u8_vec)_mm256_madd_epi16(even, q.even);
-    return sum + (u8_vec)_mm256_madd_epi16(odd, q.odd);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16));
 }
 
-INLINE __m128i u8_total4(u8_vec a, u8_vec b, u8_vec c, u8_vec d)
+INLINE __m256 bf16_odd(__m256i x)
 {
-    const __m256i all = _mm256_hadd_epi32(_mm256_hadd_epi32((__m256i)a, (__m256i)b),
-                                          _mm256_hadd_epi32((__m256i)c, (__m256i)d));
-    return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+    return _mm256_castsi256_ps(_mm256_and_si256(x, _mm256_set1_epi32(-0x10000)));
 }
 
-INLINE __m128i u8_total1(u8_vec a)
-{
-    return u8_total4(a, a, a, a);
-}
-
-/* The sums are the dot products: nothing was added to the query. */
-INLINE __m128i u8_dot(__m128i sum, four aux)
-{
-    (void)aux;
-    return sum;
-}
-
-INLINE void u8_prepare(const void *vector, uint32_t dim, void *scratch, ki_query *out)
-{
-    prepare_split_u8(vector, dim, scratch, out);
-}
-
-#include "cpu/f32_tmpl.h"
-#include "cpu/u8_tmpl.h"
+#include "cpu/floats_tmpl.h"
 
 void ki_fill_avx2(ki_kernels *table)
 {
     fill_f32(table, KI_ISA_AVX2);
-    fill_u8(table, KI_ISA_AVX2);
+    fill_floats(table, KI_ISA_AVX2);
+    u8_fill(table, KI_ISA_AVX2);
+    i8_fill(table, KI_ISA_AVX2);
+    b1_fill(table, KI_ISA_AVX2);
+    q4_fill(table, KI_ISA_AVX2);
+    q1_fill(table, KI_ISA_AVX2);
 }

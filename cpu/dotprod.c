@@ -5,7 +5,7 @@
  * need the matrix instructions (I8MM), which came years later.
  */
 #include "kernels/isa.h"
-#include "cpu/prepare.h"
+#include "cpu/prepare_ints.h"
 #include "cpu/arm_keys.h"
 
 #if !defined(__aarch64__) || !defined(__ARM_FEATURE_DOTPROD)
@@ -24,14 +24,16 @@ INLINE uint32x4_t u8_dot_step(uint32x4_t sum, uint8x16_t q, uint8x16_t x)
     return vdotq_u32(sum, q, x);
 }
 
-INLINE void u8_prepare(const void *vector, uint32_t dim, void *scratch, ki_query *out)
+INLINE void u8_lay_out(const void *vector, uint32_t dim, void *scratch, ki_query *out)
 {
     prepare_plain_u8(vector, dim, scratch, out);
 }
 
-#include "cpu/u8_tmpl.h"
+#define PAIRING KI_U8
+#define V(x) u8_##x
+#include "cpu/bytes_tmpl.h"
 
 void ki_fill_dotprod(ki_kernels *table)
 {
-    fill_u8(table, KI_ISA_DOTPROD);
+    u8_fill(table, KI_ISA_DOTPROD);
 }

@@ -9,7 +9,7 @@
  * (UADALP), exact while dim <= 33025.
  */
 #include "kernels/isa.h"
-#include "cpu/prepare.h"
+#include "cpu/prepare_ints.h"
 #include "cpu/arm_keys.h"
 
 #if !defined(__aarch64__) || !defined(__ARM_NEON)
@@ -22,7 +22,7 @@ typedef struct f32_vec {
 
 typedef f32_vec f32_query;
 typedef float32x4_t f32_total;
-enum { f32_chunk = 32, f32_bytes_each = 4, f32_sums = 2 };
+enum { f32_chunk = 32, f32_bits_each = 32, f32_sums = 2 };
 
 INLINE f32_vec f32_zero(void)
 {
@@ -106,16 +106,18 @@ INLINE uint32x4_t u8_dot_step(uint32x4_t sum, uint8x16_t q, uint8x16_t x)
     return vpadalq_u16(sum, vmull_high_u8(q, x));
 }
 
-INLINE void u8_prepare(const void *vector, uint32_t dim, void *scratch, ki_query *out)
+INLINE void u8_lay_out(const void *vector, uint32_t dim, void *scratch, ki_query *out)
 {
     prepare_plain_u8(vector, dim, scratch, out);
 }
 
 #include "cpu/f32_tmpl.h"
-#include "cpu/u8_tmpl.h"
+#define PAIRING KI_U8
+#define V(x) u8_##x
+#include "cpu/bytes_tmpl.h"
 
 void ki_fill_neon(ki_kernels *table)
 {
     fill_f32(table, KI_ISA_NEON);
-    fill_u8(table, KI_ISA_NEON);
+    u8_fill(table, KI_ISA_NEON);
 }

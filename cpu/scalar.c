@@ -8,12 +8,11 @@
  * they meet one of four running sums. So a chain of roundings is as short as with 16 lanes, which
  * is what the error bound of kernels.h asks for, and the four sums fit into any machine's
  * registers. A tail is copied into a step of its own, filled up with zeros.
- *
- * u8 sums are exact in 32 bits while dim <= 33025: 33025 * 255^2 < 2^31.
  */
 #include "kernels/isa.h"
 #include "kernels/keys.h"
-#include "cpu/prepare.h"
+#include "cpu/prepare_floats.h"
+#include "cpu/scalar_ints.h"
 
 enum { STEP_ELEMENTS = 16 };
 
@@ -49,116 +48,39 @@ INLINE sums step(sums sum, const float *q, const float *x, term_fn term)
     return sum;
 }
 
-/* `row` may lie at any address: memcpy is how plain C reads a float from there, and costs no
- * more than the read. */
-INLINE float f32_sum(const ki_query *query, const unsigned char *row, term_fn term)
+/* Elements i to i + n - 1, n at most a step, zeros behind them. `vector` may lie at any address:
+ * memcpy is how plain C reads from there, and costs no more than the read. */
+INLINE void widen(float *to, const unsigned char *vector, uint32_t i, uint32_t n,
+                  element_fn element)
 {
-    const float *q = query->data;
+    for (uint32_t j = 0; j < STEP_ELEMENTS; j++)
+        to[j] = j < n ? element(vector, (size_t)i + j) : 0.0f;
+}
+
+/* The query is f32 in most pairings; its padding is zero, so that only rows need care. */
+INLINE float sum_of(const ki_query *query, const unsigned char *row, element_fn query_element,
+                    element_fn row_element, term_fn term)
+{
     sums sum = {0, 0, 0, 0};
+    float q[STEP_ELEMENTS], x[STEP_ELEMENTS];
     uint32_t i = 0;
-    for (; i + STEP_ELEMENTS <= query->dim; i += STEP_ELEMENTS) {
-        float x[STEP_ELEMENTS];
-        memcpy(x, row + (size_t)i * sizeof(float), sizeof x);
-        sum = step(sum, q + i, x, term);
+    for (; query->dim - i >= STEP_ELEMENTS; i += STEP_ELEMENTS) {
+        widen(q, query->data, i, STEP_ELEMENTS, query_element);
+        widen(x, row, i, STEP_ELEMENTS, row_element);
+        sum = step(sum, q, x, term);
     }
     if (i < query->dim) {
-        float x[STEP_ELEMENTS] = {0};
-        memcpy(x, row + (size_t)i * sizeof(float), (size_t)(query->dim - i) * sizeof(float));
-        sum = step(sum, q + i, x, term);
+        widen(q, query->data, i, query->dim - i, query_element);
+        widen(x, row, i, query->dim - i, row_element);
+        sum = step(sum, q, x, term);
     }
     return (sum.s0 + sum.s1) + (sum.s2 + sum.s3);
 }
 
-INLINE uint32_t u8_dot(const ki_query *query, const unsigned char *row)
-{
-    const unsigned char *q = query->data;
-    uint32_t even = 0, odd = 0, i = 0;
-    for (; i + 2 <= query->dim; i += 2) {
-        even += (uint32_t)q[i] * row[i];
-        odd += (uint32_t)q[i + 1] * row[i + 1];
-    }
-    return i < query->dim ? even + odd + (uint32_t)q[i] * row[i] : even + odd;
-}
-
-INLINE ki_aux aux_at(const ki_rows *rows, uint32_t id)
-{
-    ki_aux aux;
-    memcpy(&aux, row_at(rows->aux, rows->aux_stride, id), sizeof aux);
-    return aux;
-}
-
-INLINE uint32_t l2sq_f32_key(const ki_query *query, const ki_rows *rows, uint32_t id)
-{
-    return ki_key_from_float(f32_sum(query, row_at(rows->base, rows->stride, id), l2sq_term));
-}
-
-INLINE uint32_t ip_f32_key(const ki_query *query, const ki_rows *rows, uint32_t id)
-{
-    const float dot = f32_sum(query, row_at(rows->base, rows->stride, id), dot_term);
-    return ki_key_from_float(0.0f - dot); /* so that no zero is negative */
-}
-
-INLINE uint32_t cosine_f32_key(const ki_query *query, const ki_rows *rows, uint32_t id)
-{
-    const float dot = f32_sum(query, row_at(rows->base, rows->stride, id), dot_term);
-    return ki_key_from_float(1.0f - dot * aux_at(rows, id).inv_norm);
-}
-
-INLINE uint32_t l2sq_u8_key(const ki_query *query, const ki_rows *rows, uint32_t id)
-{
-    const uint32_t dot = u8_dot(query, row_at(rows->base, rows->stride, id));
-    return query->inorm2 + aux_at(rows, id).inorm2 - 2 * dot;
-}
-
-INLINE uint32_t ip_u8_key(const ki_query *query, const ki_rows *rows, uint32_t id)
-{
-    const uint32_t dot = u8_dot(query, row_at(rows->base, rows->stride, id));
-    return ki_key_from_int(-(int32_t)dot);
-}
-
-/* Three float operations in this order, on every instruction set. */
-INLINE uint32_t cosine_u8_key(const ki_query *query, const ki_rows *rows, uint32_t id)
-{
-    const uint32_t dot = u8_dot(query, row_at(rows->base, rows->stride, id));
-    const float x = (float)(int32_t)dot * query->inv_norm;
-    const float y = x * aux_at(rows, id).inv_norm;
-    return ki_key_from_float(1.0f - y);
-}
-
-#define KEY(x) l2sq_f32_##x
-#include "cpu/scalar_tmpl.h"
-#define KEY(x) ip_f32_##x
-#include "cpu/scalar_tmpl.h"
-#define KEY(x) cosine_f32_##x
-#include "cpu/scalar_tmpl.h"
-#define KEY(x) l2sq_u8_##x
-#include "cpu/scalar_tmpl.h"
-#define KEY(x) ip_u8_##x
-#include "cpu/scalar_tmpl.h"
-#define KEY(x) cosine_u8_##x
-#include "cpu/scalar_tmpl.h"
-
-static void plain_f32(const void *vector, uint32_t dim, void *scratch, ki_query *out)
-{
-    prepare_plain_f32(vector, dim, scratch, out);
-}
-
-static void unit_f32(const void *vector, uint32_t dim, void *scratch, ki_query *out)
-{
-    prepare_unit_f32(vector, dim, scratch, out);
-}
-
-static void plain_u8(const void *vector, uint32_t dim, void *scratch, ki_query *out)
-{
-    prepare_plain_u8(vector, dim, scratch, out);
-}
+#include "cpu/scalar_floats.h"
 
 void ki_fill_scalar(ki_kernels *table)
 {
-    l2sq_f32_fill(&table->at[KITH_L2SQ][KITH_F32], plain_f32, KI_KEY_FLOAT);
-    ip_f32_fill(&table->at[KITH_IP][KITH_F32], plain_f32, KI_KEY_FLOAT);
-    cosine_f32_fill(&table->at[KITH_COSINE][KITH_F32], unit_f32, KI_KEY_FLOAT);
-    l2sq_u8_fill(&table->at[KITH_L2SQ][KITH_U8], plain_u8, KI_KEY_UINT);
-    ip_u8_fill(&table->at[KITH_IP][KITH_U8], plain_u8, KI_KEY_INT);
-    cosine_u8_fill(&table->at[KITH_COSINE][KITH_U8], plain_u8, KI_KEY_FLOAT);
+    fill_floats(table);
+    fill_ints(table);
 }

@@ -1,12 +1,12 @@
 /* sums_tmpl.h - a template: the sum over the elements of one row, of four and of eight.
  *
- * Included once for each kind of sum by f32_tmpl.h and u8_tmpl.h, which first define
+ * Included once for each kind of sum by the template of a family, which first defines
  *
  *   SUMS(x)  the names made: one, four, with EIGHT_ROWS also eight, and helpers; the file of cpu/
  *            has written SUMS(step)(sum, q, x), which adds one chunk
  *   V(x)     the vocabulary of the type, functions and types that the file of cpu/ has written:
  *     vec, zero(), add(a, b)      one accumulator, lane by lane
- *     chunk, bytes_each           bytes of a row in one chunk; bytes of an element
+ *     chunk, bits_each            bytes of a row in one chunk; bits of an element
  *     sums                        accumulators a row in a group: 2, or 1 where sums are integers,
  *                                 whose order cannot be seen (a row alone always has 2)
  *     query, query_at(data, at)   the query's side of the chunk at byte `at` of the row; reads
@@ -17,9 +17,8 @@
  *     total1(v), total4(a, ...)   totals of one accumulator (in lane 0), and of four
  *     totals, total8(a, ...)      of eight, as a struct {total lo, hi}; with EIGHT_ROWS
  *
- * SUMS is undefined again at the end. Tested combinations: with EIGHT_ROWS avx512 (f32
- * l2sq, f32 dot, u8 dot) and avx512vnni (u8 dot); without it avx2 and neon (f32 l2sq, f32 dot,
- * u8 dot) and dotprod (u8 dot).
+ * SUMS is undefined again at the end. Tested combinations: each family's template names its own,
+ * with EIGHT_ROWS in files of 512 bits and without it elsewhere.
  *
  * The promise that pair, gather and range give the same bits is kept here: chunk 0, 2, 4... go
  * to `even`, chunk 1, 3, 5... to `odd`, a tail goes where its number says, and total1, total4
@@ -58,7 +57,7 @@ INLINE V(vec) SUMS(rest)(SUMS(two) sum, const unsigned char *query, const unsign
 INLINE V(total) SUMS(one)(const ki_query *q, const unsigned char *x)
 {
     const unsigned char *query = q->data;
-    const size_t bytes = (size_t)q->dim * V(bytes_each);
+    const size_t bytes = ((size_t)q->dim * V(bits_each) + 7) / 8;
     SUMS(two) sum = {V(zero)(), V(zero)()};
     size_t at = 0;
     for (; at + 2 * V(chunk) <= bytes; at += 2 * V(chunk)) {
@@ -72,7 +71,7 @@ INLINE V(total) SUMS(one)(const ki_query *q, const unsigned char *x)
 INLINE V(total) SUMS(four)(const ki_query *q, four x)
 {
     const unsigned char *query = q->data;
-    const size_t bytes = (size_t)q->dim * V(bytes_each);
+    const size_t bytes = ((size_t)q->dim * V(bits_each) + 7) / 8;
     SUMS(two) s0 = {V(zero)(), V(zero)()}, s1 = s0, s2 = s0, s3 = s0;
     size_t at = 0;
     for (; at + 2 * V(chunk) <= bytes; at += 2 * V(chunk)) {
@@ -91,7 +90,7 @@ INLINE V(total) SUMS(four)(const ki_query *q, four x)
 INLINE V(totals) SUMS(eight)(const ki_query *q, four x, four y)
 {
     const unsigned char *query = q->data;
-    const size_t bytes = (size_t)q->dim * V(bytes_each);
+    const size_t bytes = ((size_t)q->dim * V(bits_each) + 7) / 8;
     SUMS(two)
     s0 = {V(zero)(), V(zero)()}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
     size_t at = 0;
@@ -113,5 +112,7 @@ INLINE V(totals) SUMS(eight)(const ki_query *q, four x, four y)
                      SUMS(rest)(s6, query, y.r2, at, left), SUMS(rest)(s7, query, y.r3, at, left));
 }
 #endif
+
+#include "cpu/tile_tmpl.h"
 
 #undef SUMS

@@ -3,8 +3,7 @@
  * May include addresses.h and intrinsics; each file that includes it has AVX at least. Four lanes
  * are enough for the group of eight too: keys are a dozen instructions behind some hundred.
  *
- * What keys.h does with branches is done here with masks; a test holds the two together. The
- * three operations of the u8 cosine stand in the contract's order, and no two of them are fused.
+ * What keys.h does with branches is done here with masks; a test holds the two together.
  */
 #ifndef KI_CPU_X86_KEYS_H
 #define KI_CPU_X86_KEYS_H
@@ -26,6 +25,13 @@ INLINE __m128 aux_inv_norm(four aux)
     const __m128i ab = _mm_unpacklo_epi32(aux_half(aux.r0), aux_half(aux.r1));
     const __m128i cd = _mm_unpacklo_epi32(aux_half(aux.r2), aux_half(aux.r3));
     return _mm_castsi128_ps(_mm_unpacklo_epi64(ab, cd));
+}
+
+INLINE __m128 aux_norm2(four aux)
+{
+    const __m128i ab = _mm_unpacklo_epi32(aux_half(aux.r0), aux_half(aux.r1));
+    const __m128i cd = _mm_unpacklo_epi32(aux_half(aux.r2), aux_half(aux.r3));
+    return _mm_castsi128_ps(_mm_unpackhi_epi64(ab, cd));
 }
 
 INLINE __m128i aux_inorm2(four aux)
@@ -70,23 +76,36 @@ INLINE __m128i f32_cosine_keys(const ki_query *query, __m128 dot, four aux)
     return float_keys(_mm_sub_ps(_mm_set1_ps(1.0f), _mm_mul_ps(dot, aux_inv_norm(aux))));
 }
 
-/* |q|^2 + |x|^2 - 2 q.x modulo 2^32, which is the distance itself: it is below 2^32. */
-INLINE __m128i u8_l2sq_keys(const ki_query *query, __m128i dot, four aux)
+/* bf16 queries kept as they are: their inverse norm comes beside them. */
+INLINE __m128i bb_cosine_keys(const ki_query *query, __m128 dot, four aux)
 {
-    const __m128i norms = _mm_add_epi32(_mm_set1_epi32((int)query->inorm2), aux_inorm2(aux));
-    return _mm_sub_epi32(norms, _mm_add_epi32(dot, dot));
+    return f32_cosine_keys(query, _mm_mul_ps(dot, _mm_set1_ps(query->inv_norm)), aux);
 }
 
-INLINE __m128i u8_ip_keys(const ki_query *query, __m128i dot, four aux)
+INLINE __m128i q8_l2sq_keys(const ki_query *query, __m128 dot, four aux)
 {
-    (void)query, (void)aux;
-    return _mm_sub_epi32(_mm_set1_epi32(INT32_MIN), dot); /* -dot + 2^31 */
+    const __m128 norms = _mm_add_ps(_mm_set1_ps(query->bias), aux_norm2(aux));
+    return float_keys(_mm_sub_ps(norms, _mm_add_ps(dot, dot)));
 }
 
-INLINE __m128i u8_cosine_keys(const ki_query *query, __m128i dot, four aux)
+/* A bias of -0 less a dot of +0 is -0, which adding +0 mends. */
+INLINE __m128i q8_ip_keys(const ki_query *query, __m128 dot, four aux)
 {
-    const __m128 x = _mm_mul_ps(_mm_cvtepi32_ps(dot), _mm_set1_ps(query->inv_norm));
-    return float_keys(_mm_sub_ps(_mm_set1_ps(1.0f), _mm_mul_ps(x, aux_inv_norm(aux))));
+    (void)aux;
+    const __m128 distance = _mm_sub_ps(_mm_set1_ps(query->bias), dot);
+    return float_keys(_mm_add_ps(distance, _mm_setzero_ps()));
+}
+
+/* The first `left` bytes, 1..7, reading no other: two overlapping words, or three bytes. */
+INLINE uint64_t few_bytes(const unsigned char *p, size_t left)
+{
+    uint32_t low, high;
+    if (left < 4)
+        return p[0] | (uint64_t)p[left / 2] << 8 * (left / 2) |
+               (uint64_t)p[left - 1] << 8 * (left - 1);
+    memcpy(&low, p, sizeof low);
+    memcpy(&high, p + left - 4, sizeof high);
+    return low | (uint64_t)high << 8 * (left - 4);
 }
 
 #endif

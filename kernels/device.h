@@ -18,6 +18,7 @@ typedef struct ki_row_set {
     uint32_t count;
     kith_type type;
     kith_metric metric;
+    int f32_queries; /* 1: the queries are f32, whatever the rows are */
 } ki_row_set;
 
 typedef struct ki_device ki_device;

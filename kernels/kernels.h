@@ -20,7 +20,7 @@
  * are the same on every instruction set. Float rows with f32 queries: elements are widened to f32
  * exactly, then |error| <= (ceil(dim/16) + 8) * 2^-24 * sum of |terms| + dim * 2^-149 (the 1 of
  * 1 - cosine is a term) as long as no sum leaves the range of f32. KI_BF16BF16 may flush denormal
- * products and sums, which adds dim * 2^-126. NaN in, NaN key out.
+ * elements, products and sums, which adds 2^-126 * sum of (|q| + |x| + 1). NaN in, NaN key out.
  *
  * Rows: right at any address and any stride of at least the row's bytes: kernels read no byte
  * outside a row or its aux. Fast when base and stride are multiples of 64. Bits of a b1 row

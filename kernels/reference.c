@@ -1,41 +1,87 @@
 /* reference.c - what the numbers are: side data of a row, and exact distances to judge by.
  *
- * May include kernels.h only. Plain C in f64 and in integers, sums in index order, so that the
- * same row has the same side data on every machine, and a store can move between them.
+ * May include kernels.h and convert.h. Plain C in f64 and in integers, sums in index order, so
+ * that the same row has the same side data on every machine, and a store can move between them.
+ * The 16-bit floats are widened, which is exact. Every sum of integers stays below 2^53, so its
+ * f64 is the integer itself.
+ *
+ * One loop serves all types: it is inlined once for each, with the type a constant.
  */
 #include "kernels/kernels.h"
+#include "kernels/convert.h"
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
+#define INLINE static inline __attribute__((always_inline))
+
 /* Elements may lie at any address. */
-static double element(kith_type type, const void *vector, uint32_t i)
+INLINE double element(kith_type type, const void *vector, uint32_t i)
 {
     const unsigned char *bytes = vector;
+    uint16_t half;
     float x;
     if (type == KITH_U8)
         return bytes[i];
-    memcpy(&x, bytes + (size_t)i * sizeof x, sizeof x);
-    return (double)x;
-}
-
-/* For u8 every partial sum is an integer below 2^53, so this is the integer sum. */
-static double dot(kith_type type, const void *a, const void *b, uint32_t dim)
-{
-    double sum = 0.0;
-    for (uint32_t i = 0; i < dim; i++)
-        sum += element(type, a, i) * element(type, b, i);
-    return sum;
-}
-
-static double l2sq(kith_type type, const void *a, const void *b, uint32_t dim)
-{
-    double sum = 0.0;
-    for (uint32_t i = 0; i < dim; i++) {
-        const double difference = element(type, a, i) - element(type, b, i);
-        sum += difference * difference;
+    if (type == KITH_I8)
+        return ((const signed char *)vector)[i];
+    if (type == KITH_F32) {
+        memcpy(&x, bytes + (size_t)i * sizeof x, sizeof x);
+        return (double)x;
     }
-    return sum;
+    memcpy(&half, bytes + (size_t)i * sizeof half, sizeof half);
+    return (double)(type == KITH_F16 ? ki_f32_from_f16(half) : ki_f32_from_bf16(half));
+}
+
+typedef struct sums {
+    double dot, l2sq;
+} sums;
+
+INLINE sums add_up(kith_type type, const void *a, const void *b, uint32_t dim)
+{
+    sums s = {0.0, 0.0};
+    for (uint32_t i = 0; i < dim; i++) {
+        const double x = element(type, a, i), y = element(type, b, i);
+        s.dot += x * y;
+        s.l2sq += (x - y) * (x - y);
+    }
+    return s;
+}
+
+static sums sums_of(kith_type type, const void *a, const void *b, uint32_t dim)
+{
+    switch (type) {
+    case KITH_U8:
+        return add_up(KITH_U8, a, b, dim);
+    case KITH_I8:
+        return add_up(KITH_I8, a, b, dim);
+    case KITH_F16:
+        return add_up(KITH_F16, a, b, dim);
+    case KITH_BF16:
+        return add_up(KITH_BF16, a, b, dim);
+    default:
+        return add_up(KITH_F32, a, b, dim);
+    }
+}
+
+static uint32_t bits_of(unsigned int byte)
+{
+    uint32_t bits = 0;
+    for (; byte; byte &= byte - 1)
+        bits++;
+    return bits;
+}
+
+/* Bits set in both, in either. Those behind the last dimension belong to neither vector. */
+static void bits_of_two(const unsigned char *a, const unsigned char *b, uint32_t dim,
+                        uint32_t *both, uint32_t *either)
+{
+    *both = *either = 0;
+    for (uint32_t i = 0; i < dim; i += 8) {
+        const unsigned int mask = dim - i < 8 ? (1u << (dim - i)) - 1 : 255u;
+        *both += bits_of(a[i / 8] & b[i / 8] & mask);
+        *either += bits_of((unsigned int)(a[i / 8] | b[i / 8]) & mask);
+    }
 }
 
 /* 1/norm as f32. Below 2^-126 the inverse would leave the range of f32: such a row counts as
@@ -47,32 +93,50 @@ static float inverse(double norm)
 
 void ki_aux_fill(kith_type type, const void *row, uint32_t dim, ki_aux *out)
 {
-    const unsigned char *bytes = row;
-    const double norm2 = dot(type, row, row, dim);
-    ki_aux aux = {.inv_norm = inverse(sqrt(norm2))};
-    if (type == KITH_F32) {
-        aux.norm2 = (float)norm2;
-    } else {
+    ki_aux aux = {0};
+    if (type == KITH_B1) {
+        uint32_t same;
+        bits_of_two(row, row, dim, &aux.inorm2, &same);
+        aux.sum = (int32_t)same;
+        *out = aux;
+        return;
+    }
+    const double norm2 = sums_of(type, row, row, dim).dot;
+    aux.inv_norm = inverse(sqrt(norm2));
+    if (type == KITH_U8 || type == KITH_I8) {
         aux.inorm2 = (uint32_t)norm2;
         for (uint32_t i = 0; i < dim; i++)
-            aux.sum += bytes[i];
+            aux.sum += (int32_t)element(type, row, i);
+    } else {
+        aux.norm2 = (float)norm2;
     }
     *out = aux;
+}
+
+static double distance_of_bits(kith_metric metric, const void *a, const void *b, uint32_t dim)
+{
+    uint32_t both, either;
+    bits_of_two(a, b, dim, &both, &either);
+    if (metric == KITH_HAMMING)
+        return (double)(either - both);
+    return either ? 1.0 - (double)both / (double)either : 0.0;
 }
 
 double ki_exact_distance(kith_metric metric, kith_type type, const void *a, const void *b,
                          uint32_t dim)
 {
+    if (type == KITH_B1)
+        return distance_of_bits(metric, a, b, dim);
+    const sums s = sums_of(type, a, b, dim);
     if (metric == KITH_L2SQ)
-        return l2sq(type, a, b, dim);
+        return s.l2sq;
     if (metric == KITH_IP)
-        return 0.0 - dot(type, a, b, dim);
-    const double a_norm = sqrt(dot(type, a, a, dim));
-    const double b_norm = sqrt(dot(type, b, b, dim));
-    const double both = dot(type, a, b, dim);
+        return 0.0 - s.dot;
+    const double a_norm = sqrt(sums_of(type, a, a, dim).dot);
+    const double b_norm = sqrt(sums_of(type, b, b, dim).dot);
     if (a_norm == 0.0 || b_norm < (double)FLT_MIN)
-        return both != both ? both : 1.0;
-    return 1.0 - both / a_norm / b_norm;
+        return s.dot != s.dot ? s.dot : 1.0;
+    return 1.0 - s.dot / a_norm / b_norm;
 }
 
 static const char *const pairing_names[KI_PAIRING_COUNT] = {
