@@ -39,14 +39,15 @@
  * - Smaller is closer, for every metric; equal distances are ordered by row number, so that a
  *   search has one right answer on every machine.
  * - Vectors are dense arrays of the store's row type, `dim` elements, no padding, aligned as C
- *   aligns that type. A query has the row type of the store.
+ *   aligns that type. A query has the row type of the store, unless its options say f32.
  *
  * Threads: any number of threads may search one index at a time, each with its own searcher or
  * through kith_index_search. Calls that change a store or an index (put, delete, load, build,
  * close) need that store and its indexes to themselves. Different stores are independent.
  *
- * Not promised: that graph bytes of f32 rows are the same on every instruction set (those of u8
- * rows are), and that the distance of a hit carries more than f32 precision.
+ * Not promised: that graph bytes of f32, f16 and bf16 rows are the same on every instruction set
+ * (those of u8, i8 and b1 rows are), and that the distance of a hit carries more than f32
+ * precision.
  */
 #ifndef KITH_H
 #define KITH_H
@@ -117,12 +118,10 @@ typedef enum kith_metric {
     KITH_JACCARD  /* b1: 1 - common bits / bits in either; 0 when there is none in either */
 } kith_metric;
 
-/* "f32", "u8", "f16", "bf16", "i8", "b1"; "l2sq", "ip", "cosine", "hamming", "jaccard". NULL for
- * an unknown value. */
+/* "f32", "u8", ...; "l2sq", "ip", ...; NULL for an unknown value. And the reverse: KITH_EINVAL for
+ * an unknown name. */
 KITH_API const char *kith_type_name(kith_type type);
 KITH_API const char *kith_metric_name(kith_metric metric);
-
-/* The reverse. KITH_EINVAL for an unknown name. */
 KITH_API kith_status kith_type_parse(const char *name, kith_type *out);
 KITH_API kith_status kith_metric_parse(const char *name, kith_metric *out);
 
@@ -130,9 +129,9 @@ KITH_API kith_status kith_metric_parse(const char *name, kith_metric *out);
 KITH_API size_t kith_vector_bytes(kith_type type, uint32_t dim);
 
 /* The ladder of instruction sets that this machine runs and this build contains, slowest first:
- * "scalar", then for example "avx2", "avx512", "avx512vnni", or "neon", "dotprod". Each level
- * includes those before it. The environment variable KITH_CPU=<name> caps the ladder; it never
- * adds to it. Level `i` from 0; NULL beyond the last, so a loop needs no count. */
+ * "scalar", then for example "avx2", "avx512", "avx512vnni", or "neon", "dotprod". A level includes
+ * those it builds on. KITH_CPU=<name> in the environment caps the ladder; it never adds to it.
+ * Level `i` from 0; NULL beyond the last, so a loop needs no count. */
 KITH_API const char *kith_cpu_level(size_t i);
 
 /* ---- Store ------------------------------------------------------------------------------- */
@@ -154,9 +153,8 @@ typedef struct kith_store_options {
 
 KITH_API kith_store_options kith_store_defaults(uint32_t dim, kith_type type, kith_metric metric);
 
-/* Opens a store in memory (path NULL). Stores in files are not in this version: a path gives
- * KITH_EUNSUPPORTED. The caller owns *out and closes it.
- * Errors: EINVAL (dimension, type, metric), EUNSUPPORTED, ENOMEM. */
+/* Opens a store in memory (path NULL), which the caller closes. Stores in files are not in this
+ * version. Errors: EINVAL (dimension, type, metric), EUNSUPPORTED (a path), ENOMEM. */
 KITH_API kith_status kith_store_open(const char *path, const kith_store_options *options,
                                      kith_store **out);
 
@@ -165,7 +163,7 @@ KITH_API void kith_store_close(kith_store *store);
 
 /* Stores a copy of `vector` (dim elements) under the key, replacing the vector that was there.
  * A failed put changes nothing. Errors: EINVAL (key kind or length, NaN or infinity, with its
- * position; under cosine a norm beyond f32), ENOMEM. */
+ * position; under cosine a norm beyond f32; set bits behind the last dimension), ENOMEM. */
 KITH_API kith_status kith_store_put(kith_store *store, const void *key, size_t key_len,
                                     const void *vector);
 KITH_API kith_status kith_store_put_u64(kith_store *store, uint64_t key, const void *vector);
@@ -185,9 +183,8 @@ KITH_API kith_status kith_store_get_u64(const kith_store *store, uint64_t key, v
 KITH_API kith_status kith_store_del(kith_store *store, const void *key, size_t key_len);
 KITH_API kith_status kith_store_del_u64(kith_store *store, uint64_t key);
 
-/* The key of a row number, as found in a kith_hit. *key points into the store and is valid until
- * the store changes; for u64 keys it points to 8 bytes in host order. Errors: ENOTFOUND when the
- * row is not live. */
+/* The key of a row number, as found in a kith_hit. *key points into the store, to 8 bytes in host
+ * order for u64 keys, and is valid until the store changes. Errors: ENOTFOUND (no live row). */
 KITH_API kith_status kith_store_key(const kith_store *store, uint32_t row, const void **key,
                                     size_t *key_len);
 
@@ -199,7 +196,6 @@ typedef struct kith_store_stats {
     uint64_t stride;         /* bytes from one row to the next, a multiple of 64 */
     uint64_t resident_bytes; /* memory that the store holds: rows, side data, keys, directory */
 } kith_store_stats;
-
 KITH_API kith_status kith_store_stat(const kith_store *store, kith_store_stats *out);
 
 /* ---- Devices ----------------------------------------------------------------------------- */
@@ -250,20 +246,19 @@ typedef struct kith_index_options {
     uint64_t seed;    /* hnsw: levels are a hash of key and seed */
     uint32_t threads; /* of a build and of device work; 0 for all the machine has */
 } kith_index_options;
-
 KITH_API kith_index_options kith_index_defaults(kith_index_kind kind);
 
 /* Creates an index on a store, which must outlive it. Rows are not copied for an index on the
  * host. While an index is open, rows that are deleted or replaced keep their place in memory.
- * Errors: EINVAL, ENOMEM, ENODEVICE, EDEVICE, EUNSUPPORTED (hnsw on an OpenCL device). */
+ * Errors: EINVAL, ENOMEM, ENODEVICE, EDEVICE, EUNSUPPORTED (OpenCL takes flat, and f32 and u8). */
 KITH_API kith_status kith_index_create(kith_store *store, const kith_index_options *options,
                                        kith_index **out);
 
 /* Brings the index up to the store: a graph gains every row that is not in it yet, a device
  * receives the rows. Rows that were put since the last build are found all the same, by an exact
- * scan beside the walk. The graph of u8 rows depends on keys, vectors, their order and the
- * options, not on threads or instruction sets. Errors: ENOMEM, EDEVICE, ECANCELLED (the rows
- * linked so far stay linked). */
+ * scan beside the walk. The graph of u8, i8 and b1 rows depends on keys, vectors, their order
+ * and the options, not on threads or instruction sets. Errors: ENOMEM, EDEVICE, ECANCELLED (the
+ * rows linked so far stay linked). */
 KITH_API kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void *user);
 KITH_API void kith_index_close(kith_index *index);
 
@@ -279,37 +274,35 @@ typedef struct kith_search_options {
     uint32_t ef;             /* hnsw: candidates kept during the walk; below k it counts as k */
     uint32_t threads;        /* hnsw, kith_index_search: 0 for all; flat uses the index's own */
     uint32_t prefetch_lines; /* 64-byte lines of a row fetched ahead, 0..64; UINT32_MAX: chosen */
+    uint32_t f32_queries;    /* 1: queries are f32, not the row type; b1 takes the bit of x > 0 */
 } kith_search_options;
 
 KITH_API kith_search_options kith_search_defaults(uint32_t k);
-
 typedef struct kith_search_stats {
     size_t size;        /* set by the caller: sizeof(kith_search_stats) */
     uint64_t distances; /* of queries to rows; flat: every live row, once */
     uint64_t hops;      /* nodes expanded */
 } kith_search_stats;
 
-/* Answers nq queries that lie one after the other: hits + i*k holds the k hits of query i,
- * nearest first. `stats` may be NULL; else it receives the sums over all queries.
- * A flat index answers one call at a time; further calls wait.
- * Errors: EINVAL (k, NaN in a query, with its position; a flat index on an OpenCL device that was
- * not built), ENOMEM, EDEVICE, EUNSUPPORTED (more answers than the device can give). */
+/* Answers nq queries that lie one after the other: hits + i*k holds the k hits of query i, nearest
+ * first. `stats` (may be NULL) receives the sums over all queries. A flat index answers one call at
+ * a time; further calls wait. Errors: EINVAL (k, NaN in a query, with its position; a flat index on
+ * an OpenCL device that was not built), ENOMEM, EDEVICE, EUNSUPPORTED (of such a device: more
+ * answers than it can give, f32 queries of other rows). */
 KITH_API kith_status kith_index_search(kith_index *index, const void *queries, size_t nq,
                                        const kith_search_options *options, kith_hit *hits,
                                        kith_search_stats *stats);
 
 /* What one thread needs to search: a searcher belongs to one thread at a time and must be closed
- * before its index. Everything that depends on `options` is allocated here; a search allocates
- * nothing, unless the index grew since. `cpu` caps the instruction set of this searcher, NULL for
- * the index's.
+ * before its index. What depends on `options` is allocated here; a search allocates nothing, unless
+ * the index grew since. `cpu` caps this searcher's instruction set, NULL for the index's.
  * Errors: EINVAL, ENOMEM, EUNSUPPORTED (a flat index: it is searched by kith_index_search). */
 typedef struct kith_searcher kith_searcher;
 KITH_API kith_status kith_searcher_create(kith_index *index, const kith_search_options *options,
                                           const char *cpu, kith_searcher **out);
 KITH_API void kith_searcher_close(kith_searcher *searcher);
 
-/* One query, k hits. `found` (may be NULL) receives how many of them are real.
- * Errors: EINVAL (NaN in the query). */
+/* One query, k hits. `found` (may be NULL) receives how many are real. Errors: EINVAL (NaN). */
 KITH_API kith_status kith_searcher_search(kith_searcher *searcher, const void *query,
                                           kith_hit *hits, size_t *found, kith_search_stats *stats);
 
@@ -334,16 +327,172 @@ KITH_API kith_status kith_index_check(const kith_index *index);
 /* ---- Exact neighbours of a matrix --------------------------------------------------------- */
 
 /* The k nearest of n rows for each of nq queries, without a store: ground truth for a benchmark.
- * Candidates come from matrix products (OpenBLAS where this build has it) and are ranked again
- * from exact sums: integers for u8, f64 for f32; ties by row number. rows[nq*k] receives row
+ * Ranked from exact sums, of integers or in f64; ties by row number. rows[nq*k] receives row
  * numbers, distances[nq*k] (may be NULL) the distances. threads 0 means all. While it runs, and
  * while a flat index answers 128 f32 queries or more, OpenBLAS is held to one thread a caller in
- * the whole process.
- * Errors: EINVAL (k = 0 or k > n, NaN), ENOMEM, ECANCELLED (finished queries are written). */
+ * the whole process. Errors: EINVAL (k = 0 or k > n, NaN), ENOMEM, ECANCELLED (finished queries are
+ * written). */
 KITH_API kith_status kith_exact(kith_metric metric, kith_type type, uint32_t dim, const void *base,
                                 size_t n, const void *queries, size_t nq, uint32_t k,
                                 uint32_t threads, uint32_t *rows, float *distances,
                                 kith_progress_fn progress, void *user);
+
+/* ---- Kernels alone ------------------------------------------------------------------------ */
+
+/* The distance kernels by themselves, on rows in the caller's memory. A kernel is a metric, a type
+ * of queries, a type of rows and a dimension; a query is a vector made ready for it. Any number of
+ * threads may use both at a time. Vectors are not judged here: NaN in gives NaN out. A distance has
+ * the same bits in every call, but of bf16 with bf16 where matrix hardware does kith_kernel_top;
+ * those of integers and bits are exact, and then a float. */
+typedef struct kith_kernel kith_kernel;
+typedef struct kith_query kith_query;
+typedef struct kith_kernel_options {
+    size_t size;
+    uint32_t dim; /* as of a store */
+    kith_metric metric;
+    kith_type query_type; /* that of the rows, or f32: see f32_queries of a search */
+    kith_type row_type;
+    const char *cpu; /* the highest instruction set to use, NULL for the best there is */
+} kith_kernel_options;
+
+/* The defaults: queries of the rows' type. Errors: EINVAL (dimension, a type, a metric, or two that
+ * do not go together), ENOMEM. */
+KITH_API kith_kernel_options kith_kernel_defaults(uint32_t dim, kith_type type, kith_metric metric);
+KITH_API kith_status kith_kernel_open(const kith_kernel_options *options, kith_kernel **out);
+KITH_API void kith_kernel_close(kith_kernel *kernel); /* its queries first */
+
+/* What most metrics need to know of a row beside its elements: a norm, a sum. Made once a row and
+ * kept by the caller; the same bytes on every machine of one byte order. */
+typedef struct kith_side {
+    uint32_t word[4];
+} kith_side;
+
+/* Must rows come with their sides (1)? For cosine, jaccard, and integers with integers they must;
+ * else kith_rows.sides may be NULL. The second call fills those of n rows. Errors: EINVAL. */
+KITH_API int kith_kernel_needs_sides(const kith_kernel *kernel);
+KITH_API kith_status kith_kernel_fill_sides(const kith_kernel *kernel, const void *rows,
+                                            size_t stride, size_t n, kith_side *sides);
+
+typedef struct kith_rows {
+    const void *base;        /* at any address; fast when base and stride are multiples of 64 */
+    size_t stride;           /* bytes from one row to the next; 0: without padding */
+    size_t count;            /* at most 2^31 */
+    const kith_side *sides;  /* of each row, or NULL */
+    uint32_t prefetch_lines; /* of each row of a gather, 64-byte lines fetched ahead: 0..64 */
+} kith_rows;
+
+/* One distance of two vectors, with the query and the side made anew: many are better asked for
+ * together, below. Errors: EINVAL, ENOMEM (only for long vectors). */
+KITH_API kith_status kith_kernel_distance(const kith_kernel *kernel, const void *query,
+                                          const void *row, float *distance);
+
+/* Makes a vector ready; it is not needed afterwards. kith_query_set puts another in its place and
+ * must have the query to itself. Errors: EINVAL, ENOMEM. */
+KITH_API kith_status kith_query_open(const kith_kernel *kernel, const void *vector,
+                                     kith_query **out);
+KITH_API kith_status kith_query_set(kith_query *query, const void *vector);
+KITH_API void kith_query_close(kith_query *query);
+
+/* The distances of n rows: those with these numbers, in any order, or first, first + 1, ... Numbers
+ * are checked first. Errors: EINVAL (no such row, missing sides, arrays off their alignment). */
+KITH_API kith_status kith_query_gather(const kith_query *query, const kith_rows *rows,
+                                       const uint32_t *ids, size_t n, float *distances);
+KITH_API kith_status kith_query_range(const kith_query *query, const kith_rows *rows, size_t first,
+                                      size_t n, float *distances);
+
+/* The k nearest rows for each of nq queries that lie one after the other: every row is compared.
+ * ids[nq*k] receives row numbers, distances[nq*k] (may be NULL) their distances, nearest first,
+ * ties by row number. Float distances rank as the kernel rounds them; kith_exact ranks by proof.
+ * threads 0 means all. Errors: EINVAL (k = 0 or k > rows->count, as above), ENOMEM. */
+KITH_API kith_status kith_kernel_top(const kith_kernel *kernel, const kith_rows *rows,
+                                     const void *queries, size_t nq, uint32_t k, uint32_t threads,
+                                     uint32_t *ids, float *distances);
+
+/* What runs: each function's instruction set, or NULL where there is none. All strings static. */
+typedef struct kith_kernel_info {
+    size_t size;         /* set by the caller: sizeof(kith_kernel_info) */
+    const char *metric;  /* "l2sq", ... */
+    const char *pairing; /* of queries and rows: the type of both, or "f32u8", "f32i8", ... */
+    const char *prepare, *prepare_f32, *pack; /* of queries, the last for tiles */
+    const char *pair, *gather, *range, *tile; /* a row, rows by number, in a run; queries x rows */
+} kith_kernel_info;
+
+/* Of a kernel, and of kernel `i` of the whole table, from 0, under an instruction set cap as above.
+ * Errors: ENOTFOUND beyond the last, EINVAL. */
+KITH_API kith_status kith_kernel_stat(const kith_kernel *kernel, kith_kernel_info *out);
+KITH_API kith_status kith_kernel_list(const char *cpu, size_t i, kith_kernel_info *out);
+
+/* ---- Codes -------------------------------------------------------------------------------- */
+
+/* Smaller rows: a codec learns from f32 rows where they lie and how wide they are, and turns each
+ * element into 8, 4 or 1 bit. Distances of codes are estimates. Codes and sides are the same
+ * bytes on every machine of one byte order, and for every number of threads. */
+typedef enum kith_code {
+    KITH_SQ8,     /* 8 bits an element, one scale for all dimensions: integer kernels. Under l2sq
+                     a query is cut at the range of the codes */
+    KITH_SQ8_DIM, /* 8 bits, a scale for each dimension: where dimensions differ much in size */
+    KITH_SQ4,     /* 4 bits, one scale; queries as KITH_SQ8 */
+    KITH_SQ1      /* 1 bit, the side of the centre on which an element lies: for candidates that are
+                     ranked again. Estimates as of RaBitQ (Gao and Long, SIGMOD 2024), not rotated:
+                     below 0 at times, and mere signs of rows whose squared norm leaves f32 */
+} kith_code;
+
+typedef struct kith_codec kith_codec; /* does not change: any number of threads may use one */
+typedef struct kith_codec_options {
+    size_t size;
+    uint32_t dim; /* 1..65535 */
+    kith_code code;
+    kith_metric metric; /* l2sq, ip, cosine */
+    uint32_t threads;   /* of the training; 0 for all the machine has */
+} kith_codec_options;
+KITH_API kith_codec_options kith_codec_defaults(uint32_t dim, kith_code code, kith_metric metric);
+
+/* Learns centres and scales from n rows of f32, `stride` bytes apart (0: without padding), of
+ * which it looks at no more than 65536, evenly spread. An element four times larger than any of
+ * 255 rows in 256 is an outlier and does not widen the range; the rest of the range is the one
+ * with the least squared error. Errors: EINVAL (no rows, NaN or infinity with its row and
+ * position; under cosine a norm beyond f32), ENOMEM. */
+KITH_API kith_status kith_codec_train(const kith_codec_options *options, const float *rows,
+                                      size_t stride, size_t n, kith_codec **out);
+KITH_API void kith_codec_close(kith_codec *codec);
+
+typedef struct kith_codec_info {
+    size_t size; /* set by the caller: sizeof(kith_codec_info) */
+    kith_code code;
+    kith_metric metric;
+    uint32_t dim;
+    uint32_t bits;      /* of an element: 8, 4 or 1 */
+    size_t code_bytes;  /* of a row: (dim * bits + 7) / 8; its side is another 16 */
+    size_t saved_bytes; /* of kith_codec_save */
+    float scale;        /* one step of a code in units of the rows (of unit rows under cosine);
+                           KITH_SQ8_DIM and KITH_SQ1: 0 */
+} kith_codec_info;
+KITH_API kith_status kith_codec_stat(const kith_codec *codec, kith_codec_info *out);
+
+/* The codes of n rows, `code_stride` bytes apart (0: without padding), and the side of each, which
+ * kernels need. Within its range an element is off by at most half a step after a decode, beyond it
+ * is cut. Every row is checked before the first code is written. Errors: EINVAL (a stride, NaN or
+ * infinity with its row and position; under cosine a norm beyond f32), ENOMEM. */
+KITH_API kith_status kith_codec_encode(const kith_codec *codec, const float *rows, size_t stride,
+                                       size_t n, uint32_t threads, void *codes, size_t code_stride,
+                                       kith_side *sides);
+
+/* What n codes stand for, dim floats each, without padding; under cosine vectors of about unit
+ * length. Only KITH_SQ1 reads the sides, and only there may they not be NULL. Errors: EINVAL. */
+KITH_API kith_status kith_codec_decode(const kith_codec *codec, const void *codes,
+                                       size_t code_stride, const kith_side *sides, size_t n,
+                                       float *rows);
+
+/* Writes the codec as saved_bytes bytes, and reads it from them, on a machine of the same byte
+ * order. Errors: ECORRUPT (bytes that are no codec, or not as they were written), ENOMEM. */
+KITH_API kith_status kith_codec_save(const kith_codec *codec, void *bytes);
+KITH_API kith_status kith_codec_load(const void *bytes, size_t length, kith_codec **out);
+
+/* A kernel over codes as its rows: queries are f32, distances in units of the rows that were
+ * encoded. The codec must outlive it. Errors: EINVAL, ENOMEM; its kith_kernel_distance and
+ * kith_kernel_fill_sides are EUNSUPPORTED. */
+KITH_API kith_status kith_kernel_open_codec(const kith_codec *codec, const char *cpu,
+                                            kith_kernel **out);
 
 #ifdef __cplusplus
 }

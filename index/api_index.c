@@ -52,12 +52,17 @@ static kith_status open_flat(kith_index *index, long ordinal)
 {
     ki_device *device = NULL;
     const kith_store *store = index->store;
+    const kith_type type = store->options.type;
+    if (ordinal >= 0 && type != KITH_F32 && type != KITH_U8)
+        return ki_fail(KITH_EUNSUPPORTED,
+                       "%s rows are not searched on 'ocl%ld'; OpenCL devices take f32 and u8",
+                       kith_type_name(type), ordinal);
     kith_status status = ordinal < 0
                              ? ki_host_open(&index->kernels, index->options.threads, &device)
                              : ki_opencl_open((uint32_t)ordinal, &device);
     if (status)
         return status;
-    return ki_flat_open(device, ordinal < 0, index->kernel, store->table, &store->options,
+    return ki_flat_open(device, ordinal < 0, &index->kernels, store->table, &store->options,
                         index->options.threads, &index->flat);
 }
 

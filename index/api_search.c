@@ -17,6 +17,7 @@ struct kith_searcher {
     kith_index *index;
     kith_search_options options;
     ki_kernels kernels;
+    const ki_kernel *kernel; /* of the store's metric, its rows and these queries */
     ki_walker walker;
     uint64_t *answers; /* k places */
 };
@@ -40,7 +41,21 @@ kith_status ki_check_search(const kith_search_options *o)
     if (o->prefetch_lines > PREFETCH_MOST && o->prefetch_lines != UINT32_MAX)
         return ki_fail(KITH_EINVAL, "prefetch_lines = %u is not in 0..%d", o->prefetch_lines,
                        PREFETCH_MOST);
+    if (o->f32_queries > 1)
+        return ki_fail(KITH_EINVAL, "f32_queries = %u is neither 0 nor 1", o->f32_queries);
     return ki_check_threads(o->threads);
+}
+
+/* The type that queries come in. */
+static kith_type query_type(const kith_index *index, const kith_search_options *options)
+{
+    return options->f32_queries ? KITH_F32 : index->store->options.type;
+}
+
+/* Do queries come in another type than that of the rows? */
+static bool is_mixed(const kith_index *index, const kith_search_options *options)
+{
+    return query_type(index, options) != index->store->options.type;
 }
 
 void ki_fill_hit(const kith_store *store, uint32_t row, double distance, kith_hit *out)
@@ -62,13 +77,17 @@ static kith_status open_walker(kith_searcher *s)
 {
     const kith_index *index = s->index;
     uint32_t degree = index->graph->layer[0].degree, wanted = s->options.prefetch_lines;
-    ki_walker_options options = {
-        .kernel = &s->kernels.at[index->store->options.metric][index->store->options.type],
-        .type = index->store->options.type,
-        .dim = index->store->options.dim,
-        .pool_capacity = width(&s->options),
-        .hop_places = degree > SCAN_BLOCK ? degree : SCAN_BLOCK,
-        .prefetch_lines = wanted == UINT32_MAX ? KI_PREFETCH_LINES : wanted};
+    bool f32 = is_mixed(index, &s->options);
+    ki_pairing pairing = ki_pairing_of(index->store->options.type, f32);
+    s->kernel = &s->kernels.at[index->store->options.metric][pairing];
+    ki_walker_options options = {.kernel = s->kernel,
+                                 .pairing = pairing,
+                                 .f32 = f32,
+                                 .dim = index->store->options.dim,
+                                 .pool_capacity = width(&s->options),
+                                 .hop_places = degree > SCAN_BLOCK ? degree : SCAN_BLOCK,
+                                 .prefetch_lines =
+                                     wanted == UINT32_MAX ? KI_PREFETCH_LINES : wanted};
     kith_status status = ki_walker_open(&options, &s->walker);
     return status ? status : ki_walker_reserve(&s->walker, index->graph->layer[0].count);
 }
@@ -157,16 +176,15 @@ static kith_status walk(kith_searcher *s, const void *query, uint64_t *answers)
 }
 
 /* From answers to hits; how many are real. */
-static size_t fill_hits(const kith_index *index, const uint64_t *answers, uint32_t k,
-                        kith_hit *hits)
+static size_t fill_hits(const kith_store *store, ki_key_form form, const uint64_t *answers,
+                        uint32_t k, kith_hit *hits)
 {
     size_t found = 0;
     for (uint32_t i = 0; i < k; i++) {
         bool empty = answers[i] == UINT64_MAX;
         uint32_t row = empty ? UINT32_MAX : (uint32_t)answers[i];
-        double distance =
-            empty ? INFINITY : ki_key_distance(index->kernel->form, (uint32_t)(answers[i] >> 32));
-        ki_fill_hit(index->store, row, distance, &hits[i]);
+        double distance = empty ? INFINITY : ki_key_distance(form, (uint32_t)(answers[i] >> 32));
+        ki_fill_hit(store, row, distance, &hits[i]);
         found += !empty;
     }
     return found;
@@ -180,12 +198,14 @@ kith_status kith_searcher_search(kith_searcher *searcher, const void *query, kit
     uint64_t distances = w->distances, hops = w->hops;
     kith_status status = stats ? ki_check_result(stats) : KITH_OK;
     if (!status)
-        status = ki_check_vector(so->metric, so->type, so->dim, query, "query", 0);
+        status = ki_check_vector(so->metric, query_type(searcher->index, &searcher->options),
+                                 so->dim, query, "query", 0);
     if (!status)
         status = walk(searcher, query, searcher->answers);
     if (status)
         return status;
-    size_t n = fill_hits(searcher->index, searcher->answers, searcher->options.k, hits);
+    size_t n = fill_hits(searcher->index->store, searcher->kernel->form, searcher->answers,
+                         searcher->options.k, hits);
     if (found)
         *found = n;
     kith_search_stats counted = {.distances = w->distances - distances, .hops = w->hops - hops};
@@ -198,6 +218,7 @@ typedef struct batch {
     kith_index *index;
     const unsigned char *queries;
     size_t query_bytes;
+    bool mixed; /* queries are f32, rows are not */
     uint32_t k;
     uint64_t *answers; /* k a query: hits are written when all is well */
     kith_hit *hits;
@@ -216,9 +237,9 @@ static kith_status walk_job(void *context, uint32_t worker, size_t first, size_t
 static kith_status hits_job(void *context, uint32_t worker, size_t first, size_t last)
 {
     const batch *b = context;
-    (void)worker;
     for (size_t i = first; i < last; i++)
-        fill_hits(b->index, b->answers + i * b->k, b->k, b->hits + i * b->k);
+        fill_hits(b->index->store, b->searchers[worker]->kernel->form, b->answers + i * b->k, b->k,
+                  b->hits + i * b->k);
     return KITH_OK;
 }
 
@@ -255,18 +276,44 @@ static kith_status search_graph(batch *b, size_t nq, const kith_search_options *
     return status;
 }
 
+/* The bits of x > 0, as the kernels of b1 rows take them from a float: exact ranking wants both
+ * sides as they are stored. */
+static kith_status pack_bits(const batch *b, size_t nq, uint32_t dim, unsigned char **out)
+{
+    const size_t row_bytes = kith_vector_bytes(KITH_B1, dim);
+    unsigned char *bits = ki_zalloc(nq * row_bytes);
+    if (!bits)
+        return ki_no_memory("queries as bits", nq * row_bytes);
+    for (size_t i = 0; i < nq; i++) {
+        const float *query = (const void *)(b->queries + i * b->query_bytes);
+        for (uint32_t j = 0; j < dim; j++)
+            bits[i * row_bytes + j / 8] |= (unsigned char)((query[j] > 0) << j % 8);
+    }
+    *out = bits;
+    return KITH_OK;
+}
+
 static kith_status search_flat(const batch *b, size_t nq, kith_search_stats *stats)
 {
     const kith_store *store = b->index->store;
-    ki_queries queries = {b->queries, b->query_bytes, nq};
+    const kith_type type = store->options.type;
+    ki_queries queries = {b->queries, b->query_bytes, nq, ki_pairing_of(type, b->mixed), b->mixed};
+    unsigned char *bits = NULL;
+    kith_status status = KITH_OK;
     ki_ranked *ranked = ki_alloc(nq * b->k * sizeof *ranked);
     if (!ranked)
         return ki_no_memory("answers", nq * b->k * sizeof *ranked);
-    kith_status status = ki_flat_search(b->index->flat, &queries, b->k, ranked);
+    if (b->mixed && type == KITH_B1) {
+        status = pack_bits(b, nq, store->options.dim, &bits);
+        queries = (ki_queries){bits, kith_vector_bytes(type, store->options.dim), nq, KI_B1, false};
+    }
+    if (!status)
+        status = ki_flat_search(b->index->flat, &queries, b->k, ranked);
     for (size_t i = 0; i < nq * b->k && !status; i++)
         ki_fill_hit(store, ranked[i].row, ranked[i].distance, &b->hits[i]);
     stats->distances = nq * ki_table_live_count(store->table);
     ki_free(ranked);
+    ki_free(bits);
     return status;
 }
 
@@ -277,19 +324,23 @@ kith_status kith_index_search(kith_index *index, const void *queries, size_t nq,
     const kith_store_options *so = &index->store->options;
     kith_search_options defaults = kith_search_defaults(10), chosen;
     kith_search_stats counted = {.size = sizeof counted};
-    batch b = {.index = index,
-               .queries = queries,
-               .query_bytes = kith_vector_bytes(so->type, so->dim),
-               .hits = hits};
+    batch b = {.index = index, .queries = queries, .hits = hits};
     kith_status status = ki_read_options(options, &defaults, sizeof defaults, &chosen);
     if (!status)
         status = ki_check_search(&chosen);
     if (!status && stats)
         status = ki_check_result(stats);
+    kith_type type = query_type(index, &chosen);
+    b.mixed = type != so->type;
+    if (!status && b.mixed && !index->on_host)
+        status = ki_fail(KITH_EUNSUPPORTED,
+                         "f32 queries with %s rows are searched on the host, not on this device",
+                         kith_type_name(so->type));
     b.k = chosen.k;
+    b.query_bytes = kith_vector_bytes(type, so->dim);
     for (size_t i = 0; i < nq && !status; i++)
-        status = ki_check_vector(so->metric, so->type, so->dim, b.queries + i * b.query_bytes,
-                                 "query", i);
+        status =
+            ki_check_vector(so->metric, type, so->dim, b.queries + i * b.query_bytes, "query", i);
     if (!status && nq)
         status =
             index->graph ? search_graph(&b, nq, &chosen, &counted) : search_flat(&b, nq, &counted);

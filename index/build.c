@@ -8,8 +8,9 @@
  *      list by one thread;
  *   4. a higher entry is promoted, last of all, when its node is linked.
  * So a node sees who came before and with it, never a half-written list, and the graph depends
- * on rows, keys and options alone: not on the number of threads, nor on who was faster. Since u8
- * keys are exact integers, not on the instruction set either.
+ * on rows, keys and options alone: not on the number of threads, nor on who was faster. Since keys
+ * of u8, i8 and b1 rows are exact integers, or one of them divided in a fixed order, not on the
+ * instruction set either.
  *
  * Batches grow with the graph, up to a 64th of it: comparing with the whole batch then costs a
  * few percent of a walk. No batch adds more nodes to a layer than the layer has, and the first
@@ -18,6 +19,7 @@
  */
 #include "index/build.h"
 #include "index/link.h"
+#include "index/mates.h"
 
 enum { BATCH_MOST = 1024, BATCH_SHARE = 64, BATCH_SOON = 32, MATES = 256 };
 
@@ -26,6 +28,7 @@ typedef struct builder {
     const ki_build_options *options;
     ki_workers *workers;
     ki_linker *linkers;            /* one a worker */
+    ki_mates *mates;               /* one a worker */
     uint32_t begin[KI_LAYERS_MAX]; /* of each layer: the first id of the batch */
     ki_draft *drafts; /* of the batch: a row's drafts lie together, highest layer first */
     uint64_t *links;  /* where the drafts' links lie, degree of layer 0 each */
@@ -43,7 +46,7 @@ static kith_status open_linker(const builder *b, ki_linker *linker)
     uint32_t degree = graph->layer[0].degree;
     uint32_t pool = graph->ef_construction > 4 * degree ? graph->ef_construction : 4 * degree;
     ki_walker_options wo = {.kernel = b->options->kernel,
-                            .type = b->options->type,
+                            .pairing = (ki_pairing)b->options->type,
                             .dim = graph->dim,
                             .pool_capacity = pool,
                             .hop_places = degree > MATES ? degree : MATES};
@@ -63,11 +66,14 @@ static kith_status open_linker(const builder *b, ki_linker *linker)
 
 static void close_builder(builder *b)
 {
+    for (uint32_t i = 0; b->mates && i < ki_workers_count(b->workers); i++)
+        ki_mates_close(&b->mates[i]);
     for (uint32_t i = 0; b->linkers && i < ki_workers_count(b->workers); i++) {
         ki_walker_close(&b->linkers[i].walker);
         ki_pruner_close(&b->linkers[i].pruner);
         ki_free(b->linkers[i].kept);
     }
+    ki_free(b->mates);
     ki_free(b->linkers);
     ki_free(b->drafts);
     ki_free(b->links);
@@ -84,15 +90,21 @@ static kith_status open_builder(ki_graph *graph, const ki_build_options *options
     if (status)
         return status;
     size_t crew = ki_workers_count(b->workers) * sizeof *b->linkers;
+    size_t mates = ki_workers_count(b->workers) * sizeof *b->mates;
     size_t link_bytes = (size_t)b->draft_capacity * degree * sizeof *b->links;
     b->linkers = ki_zalloc(crew);
+    b->mates = ki_zalloc(mates);
     b->drafts = ki_alloc(b->draft_capacity * sizeof *b->drafts);
     b->links = ki_alloc(link_bytes);
     b->first = ki_alloc((BATCH_MOST + 1) * sizeof *b->first);
-    if (!b->linkers || !b->drafts || !b->links || !b->first)
-        return ki_no_memory("a batch of the build", crew + link_bytes);
-    for (uint32_t i = 0; i < ki_workers_count(b->workers) && !status; i++)
+    if (!b->linkers || !b->mates || !b->drafts || !b->links || !b->first)
+        return ki_no_memory("a batch of the build", crew + mates + link_bytes);
+    for (uint32_t i = 0; i < ki_workers_count(b->workers) && !status; i++) {
         status = open_linker(b, &b->linkers[i]);
+        if (!status)
+            status = ki_mates_open(options->kernel, (ki_pairing)options->type, graph->dim,
+                                   BATCH_MOST, &b->mates[i]);
+    }
     return status ? status : ki_wishes_open(b->draft_capacity * (degree + 1), &b->wishes);
 }
 
@@ -171,22 +183,35 @@ static kith_status begin_batch(builder *b, uint32_t table_rows)
     return KITH_OK;
 }
 
+/* Offers n nodes of the batch from `first` on, with their keys. */
+static void offer_keys(const builder *b, ki_linker *linker, uint32_t l, uint32_t id,
+                       const uint32_t *keys, uint32_t first, uint32_t n)
+{
+    ki_pool *pool = &linker->walker.pool;
+    for (uint32_t i = 0; i < n; i++) {
+        bool mate = first + i != id && (l || b->graph->level[first + i] != KI_ABSENT);
+        if (mate && keys[i] <= ki_pool_bound(pool))
+            ki_pool_offer(pool, ki_pool_entry(keys[i], first + i));
+    }
+}
+
 /* Offers the other nodes of the batch, which the walk could not reach: their rows lie side by
  * side, so comparing with all of them costs little, and rows that arrive together are often near
- * each other. */
-static void offer_mates(const builder *b, ki_linker *linker, uint32_t l, uint32_t id)
+ * each other. `keys` are those of layer 0; in other layers, which are short, and for a batch with
+ * more dead rows in it than a tile has room for, they are NULL. */
+static void offer_mates(const builder *b, ki_linker *linker, uint32_t l, uint32_t id,
+                        const uint32_t *keys)
 {
-    const ki_graph *graph = b->graph;
-    const ki_layer *layer = &graph->layer[l];
+    const ki_layer *layer = &b->graph->layer[l];
     ki_walker *walker = &linker->walker;
+    if (keys) {
+        offer_keys(b, linker, l, id, keys, b->begin[l], layer->count - b->begin[l]);
+        return;
+    }
     for (uint32_t first = b->begin[l]; first < layer->count; first += MATES) {
         uint32_t n = layer->count - first < MATES ? layer->count - first : MATES;
         walker->kernel->range(&walker->query, &layer->rows, first, n, walker->keys);
-        for (uint32_t i = 0; i < n; i++) {
-            bool mate = first + i != id && (l || graph->level[first + i] != KI_ABSENT);
-            if (mate && walker->keys[i] <= ki_pool_bound(&walker->pool))
-                ki_pool_offer(&walker->pool, ki_pool_entry(walker->keys[i], first + i));
-        }
+        offer_keys(b, linker, l, id, walker->keys, first, n);
     }
 }
 
@@ -205,7 +230,7 @@ static void draft_links(ki_linker *linker, ki_layer *layer, uint32_t most, ki_dr
 }
 
 /* Step 2 for one row. Layers that the graph does not have yet get a node without links. */
-static kith_status draft_one(builder *b, ki_linker *linker, uint32_t i)
+static kith_status draft_one(builder *b, ki_linker *linker, uint32_t i, const uint32_t *mates)
 {
     ki_graph *graph = b->graph;
     uint32_t at = b->first[i], end = b->first[i + 1], key;
@@ -222,7 +247,8 @@ static kith_status draft_one(builder *b, ki_linker *linker, uint32_t i)
         if (status)
             return status;
         uint64_t nearest = linker->walker.pool.entry[0]; /* of those who are linked already */
-        offer_mates(b, linker, b->drafts[at].layer, b->drafts[at].id);
+        offer_mates(b, linker, b->drafts[at].layer, b->drafts[at].id,
+                    b->drafts[at].layer ? NULL : mates);
         draft_links(linker, layer, graph->m, &b->drafts[at]);
         key = ki_pool_key(nearest);
         id = layer->down ? layer->down[ki_pool_id(nearest)] : 0;
@@ -230,15 +256,32 @@ static kith_status draft_one(builder *b, ki_linker *linker, uint32_t i)
     return KITH_OK;
 }
 
+/* The keys of a few rows of the batch against all of it, in layer 0; NULL: not to be had. */
+static const uint32_t *compare_mates(const builder *b, ki_mates *mates, size_t first, uint32_t n)
+{
+    const ki_layer *layer = &b->graph->layer[0];
+    uint32_t ids[KI_MATES_GROUP], count = layer->count - b->begin[0];
+    if (count > mates->room)
+        return NULL;
+    for (uint32_t i = 0; i < n; i++)
+        ids[i] = b->drafts[b->first[first + i + 1] - 1].id;
+    ki_mates_compare(mates, &layer->rows, ids, n, b->begin[0], count);
+    return mates->keys;
+}
+
 static kith_status draft_job(void *context, uint32_t worker, size_t first, size_t last)
 {
     builder *b = context;
-    for (size_t i = first; i < last; i++) {
-        kith_status status = draft_one(b, &b->linkers[worker], (uint32_t)i);
-        if (status)
-            return status;
+    ki_mates *mates = &b->mates[worker];
+    kith_status status = KITH_OK;
+    for (size_t group = first; group < last && !status; group += KI_MATES_GROUP) {
+        uint32_t n = last - group < KI_MATES_GROUP ? (uint32_t)(last - group) : KI_MATES_GROUP;
+        const uint32_t *keys = compare_mates(b, mates, group, n);
+        for (uint32_t i = 0; i < n && !status; i++)
+            status = draft_one(b, &b->linkers[worker], (uint32_t)group + i,
+                               keys ? keys + (size_t)i * mates->room : NULL);
     }
-    return KITH_OK;
+    return status;
 }
 
 static kith_status grant_job(void *context, uint32_t worker, size_t first, size_t last)
@@ -256,7 +299,9 @@ static kith_status grant_job(void *context, uint32_t worker, size_t first, size_
 static kith_status link_batch(builder *b)
 {
     ki_graph *graph = b->graph;
-    kith_status status = ki_workers_run(b->workers, b->rows, 4, draft_job, b);
+    size_t share = b->rows / (4 * ki_workers_count(b->workers)) + 1;
+    size_t step = share < KI_MATES_GROUP ? share : KI_MATES_GROUP;
+    kith_status status = ki_workers_run(b->workers, b->rows, step, draft_job, b);
     for (uint32_t l = 0; l < KI_LAYERS_MAX && b->added[l]; l++) {
         b->layer = l;
         ki_wishes_collect(&b->wishes, graph, l, b->drafts, b->draft_count);

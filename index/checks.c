@@ -70,36 +70,92 @@ kith_status ki_check_threads(uint32_t threads)
     return KITH_OK;
 }
 
+static kith_status not_finite(uint32_t i, const char *name, size_t number, bool nan)
+{
+    return ki_fail(KITH_EINVAL, "element %u of %s %zu is %s", i, name, number,
+                   nan ? "not a number (NaN)" : "infinite");
+}
+
 static kith_status check_floats(const float *vector, uint32_t dim, const char *name, size_t number)
 {
     for (uint32_t i = 0; i < dim; i++)
         if (!isfinite(vector[i]))
-            return ki_fail(KITH_EINVAL, "element %u of %s %zu is %s", i, name, number,
-                           isnan(vector[i]) ? "not a number (NaN)" : "infinite");
+            return not_finite(i, name, number, isnan(vector[i]));
     return KITH_OK;
 }
 
-kith_status ki_check_vector(kith_metric metric, kith_type type, uint32_t dim, const void *vector,
-                            const char *name, size_t number)
+/* An exponent of all ones: infinite without a fraction, else NaN. */
+static kith_status check_halves(kith_type type, const uint16_t *vector, uint32_t dim,
+                                const char *name, size_t number)
 {
-    if (type != KITH_F32)
-        return KITH_OK;
-    kith_status status = check_floats(vector, dim, name, number);
-    if (status || metric != KITH_COSINE)
-        return status;
-    const float *x = vector;
-    double norm2 = 0;
+    const unsigned exponent = type == KITH_F16 ? 0x7c00 : 0x7f80;
     for (uint32_t i = 0; i < dim; i++)
-        norm2 += (double)x[i] * x[i];
+        if ((vector[i] & exponent) == exponent)
+            return not_finite(i, name, number, (vector[i] & 0x7fff) > exponent);
+    return KITH_OK;
+}
+
+/* Bits behind the last dimension would count as differences. */
+static kith_status check_bits(const unsigned char *vector, uint32_t dim, const char *name,
+                              size_t number)
+{
+    const unsigned stray = dim % 8 ? (unsigned)vector[dim / 8] >> dim % 8 : 0;
+    if (!stray)
+        return KITH_OK;
+    return ki_fail(KITH_EINVAL, "bit %u of %s %zu is set, and it has %u bits: the rest must be 0",
+                   dim + (uint32_t)__builtin_ctz(stray), name, number, dim);
+}
+
+/* Only f32 and bf16 reach so far that a norm can leave f32. */
+static kith_status check_norm(kith_type type, const void *vector, uint32_t dim, const char *name,
+                              size_t number)
+{
+    const float *f32 = vector;
+    const uint16_t *bf16 = vector;
+    double norm2 = 0;
+    for (uint32_t i = 0; i < dim; i++) {
+        const uint32_t bits = type == KITH_BF16 ? (uint32_t)bf16[i] << 16 : 0;
+        float x = type == KITH_F32 ? f32[i] : 0;
+        if (type == KITH_BF16)
+            memcpy(&x, &bits, sizeof x);
+        norm2 += (double)x * (double)x;
+    }
     if (sqrt(norm2) > 3.4028234663852886e38)
         return ki_fail(KITH_EINVAL, "the norm of %s %zu is %g, beyond f32", name, number,
                        sqrt(norm2));
     return KITH_OK;
 }
 
+kith_status ki_check_vector(kith_metric metric, kith_type type, uint32_t dim, const void *vector,
+                            const char *name, size_t number)
+{
+    kith_status status = KITH_OK;
+    if (type == KITH_B1)
+        return check_bits(vector, dim, name, number);
+    if (type == KITH_F32)
+        status = check_floats(vector, dim, name, number);
+    else if (type == KITH_F16 || type == KITH_BF16)
+        status = check_halves(type, vector, dim, name, number);
+    if (status || metric != KITH_COSINE)
+        return status;
+    return check_norm(type, vector, dim, name, number);
+}
+
 static kith_status no_level(const char *source, const char *level)
 {
     return ki_fail(KITH_EINVAL, "%s '%.40s' names no instruction set", source, level);
+}
+
+/* Is the level itself there? Those that it contains need not be: there are processors with
+ * AVX-512 VNNI and without its shorter sister. */
+static bool has_level(uint64_t detected, const char *level)
+{
+    if (!strcmp(level, ki_isa_name(KI_ISA_SCALAR)))
+        return true;
+    for (int isa = KI_ISA_SCALAR + 1; isa < KI_ISA_COUNT; isa++)
+        if (detected & KI_BIT(isa) && !strcmp(level, ki_isa_name((ki_isa)isa)))
+            return true;
+    return false;
 }
 
 /* The environment is a cap that may be the same on many machines: asking for more than there is
@@ -116,7 +172,7 @@ kith_status ki_choose_features(const char *level, uint64_t *out)
     if (level && *level) {
         if (!ki_cpu_mask(level, &mask))
             return no_level("instruction set", level);
-        if (mask & ~detected)
+        if (!has_level(detected, level))
             return ki_fail(KITH_EINVAL, "this machine or build does not have '%.40s'", level);
         features &= mask;
     }

@@ -11,7 +11,8 @@
 /* Is this a dimension, type and metric that kernels exist for? */
 kith_status ki_check_shape(uint32_t dim, kith_type type, kith_metric metric);
 
-/* Refuses NaN and infinities, and under cosine a norm beyond f32. The sentence names the vector
+/* Refuses NaN and infinities, under cosine a norm beyond f32, in bits those behind the last
+ * dimension. `type` is the vector's own. The sentence names the vector
  * ("query", "row", "vector") with its number and the position. */
 kith_status ki_check_vector(kith_metric metric, kith_type type, uint32_t dim, const void *vector,
                             const char *name, size_t number);

@@ -66,7 +66,7 @@ static kith_status answer(exact *e, const ki_queries *queries)
 {
     const ki_kernel *kernel = &e->kernels.at[e->set.metric][e->set.type];
     kith_status status;
-    if (ki_gemm_available()) {
+    if (ki_gemm_available() && e->set.type != KITH_B1) {
         status = ki_gemm_scan(&e->set, queries, e->want, e->workers, e->answers);
     } else {
         e->rounding.form = kernel->form;
@@ -105,7 +105,7 @@ kith_status kith_exact(kith_metric metric, kith_type type, uint32_t dim, const v
                        float *distances, kith_progress_fn progress, void *user)
 {
     size_t stride = kith_vector_bytes(type, dim);
-    ki_queries all = {queries, stride, nq};
+    ki_queries all = {queries, stride, nq, (ki_pairing)type, false};
     exact e = {.set = {.rows = {.base = base, .stride = stride, .dim = dim},
                        .count = (uint32_t)n,
                        .type = type,
@@ -118,7 +118,9 @@ kith_status kith_exact(kith_metric metric, kith_type type, uint32_t dim, const v
     if (!status && nq)
         status = open_exact(&e, features, nq, threads);
     for (size_t i = 0; i < nq && !status; i += e.chunk) {
-        ki_queries part = {ki_query_at(&all, i), stride, nq - i < e.chunk ? nq - i : e.chunk};
+        ki_queries part = all;
+        part.base = ki_query_at(&all, i);
+        part.count = nq - i < e.chunk ? nq - i : e.chunk;
         status = answer(&e, &part);
         for (size_t j = 0; j < part.count * k && !status; j++) {
             rows[i * k + j] = e.ranked[j].row;

@@ -17,13 +17,15 @@ struct ki_flat {
     ki_device *device;
     ki_device_rows *rows; /* NULL on the host and before the first refresh */
     bool on_host;
-    const ki_kernel *kernel; /* of the host, for newer rows and further candidates */
+    const ki_kernels *kernels; /* of the host, for newer rows and further candidates */
+    const ki_kernel *kernel;   /* the one of this search's queries */
     const ki_table *table;
     kith_store_options store;
     ki_workers *workers;
     uint32_t given;      /* rows that the device holds are below this */
     uint64_t given_live; /* how many of them were live */
     bool built;          /* on a device: it holds `given` rows, be it none */
+    bool f32_queries;    /* of this search */
     double largest_norm; /* of rows below norm_rows */
     uint32_t norm_rows;
     pthread_mutex_t mutex; /* one search at a time */
@@ -43,7 +45,7 @@ ki_row_set ki_table_row_set(const ki_table *table, const kith_store_options *sto
                         .metric = store->metric};
 }
 
-kith_status ki_flat_open(ki_device *device, bool on_host, const ki_kernel *kernel,
+kith_status ki_flat_open(ki_device *device, bool on_host, const ki_kernels *kernels,
                          const ki_table *table, const kith_store_options *store, uint32_t threads,
                          ki_flat **out)
 {
@@ -53,7 +55,7 @@ kith_status ki_flat_open(ki_device *device, bool on_host, const ki_kernel *kerne
         return ki_no_memory("a flat index", sizeof *flat);
     }
     *flat = (ki_flat){
-        .device = device, .on_host = on_host, .kernel = kernel, .table = table, .store = *store};
+        .device = device, .on_host = on_host, .kernels = kernels, .table = table, .store = *store};
     pthread_mutex_init(&flat->mutex, NULL);
     kith_status status = ki_workers_open(threads, &flat->workers);
     if (status)
@@ -89,6 +91,7 @@ static uint64_t live_below(const ki_table *table, uint32_t rows)
 kith_status ki_flat_refresh(ki_flat *flat)
 {
     ki_row_set set = ki_table_row_set(flat->table, &flat->store);
+    set.f32_queries = flat->f32_queries;
     ki_device_rows *rows = NULL;
     if (flat->rows)
         flat->device->ops->drop_rows(flat->rows);
@@ -230,6 +233,8 @@ static ki_rounding rounding_now(ki_flat *flat, const ki_row_set *set, size_t nq)
 kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k, ki_ranked *ranked)
 {
     pthread_mutex_lock(&flat->mutex);
+    flat->kernel = &flat->kernels->at[flat->store.metric][queries->pairing];
+    flat->f32_queries = queries->f32;
     uint32_t want = 0;
     uint64_t *answers = NULL;
     kith_status status = see_rows_now(flat, k, &want);
@@ -240,7 +245,9 @@ kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k,
         status = ki_no_memory("answers", bytes);
     for (size_t i = 0; i < queries->count && !status; i += chunk) {
         size_t left = queries->count - i;
-        ki_queries part = {ki_query_at(queries, i), queries->stride, left < chunk ? left : chunk};
+        ki_queries part = *queries;
+        part.base = ki_query_at(queries, i);
+        part.count = left < chunk ? left : chunk;
         ki_rounding rounding = {0};
         if (!keys_are_exact(flat))
             rounding = rounding_now(flat, &set, part.count);

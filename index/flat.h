@@ -8,7 +8,7 @@
 typedef struct ki_flat ki_flat;
 
 /* Takes over `device` in every case (closes it on failure). The table must outlive the index. */
-kith_status ki_flat_open(ki_device *device, bool on_host, const ki_kernel *kernel,
+kith_status ki_flat_open(ki_device *device, bool on_host, const ki_kernels *kernels,
                          const ki_table *table, const kith_store_options *store, uint32_t threads,
                          ki_flat **out);
 void ki_flat_close(ki_flat *flat);

@@ -13,6 +13,7 @@
  * setting belongs to the process: it is set by the first scan and restored by the last.
  */
 #include "index/scan.h"
+#include "index/widen.h"
 #include "kernels/keys.h"
 
 #ifndef KI_HAVE_BLAS
@@ -72,14 +73,6 @@ bool ki_gemm_available(void)
     return true;
 }
 
-static void widen(kith_type type, const void *vector, uint32_t dim, double scale, float *out)
-{
-    const float *f32 = vector;
-    const unsigned char *u8 = vector;
-    for (uint32_t i = 0; i < dim; i++)
-        out[i] = (float)(scale * (type == KITH_F32 ? (double)f32[i] : u8[i]));
-}
-
 /* The rows of a block as floats: where they are, or widened into `out`. */
 static const float *float_rows(const ki_row_set *set, uint32_t first, uint32_t n, float *out,
                                size_t *stride)
@@ -90,28 +83,21 @@ static const float *float_rows(const ki_row_set *set, uint32_t first, uint32_t n
         *stride = set->rows.stride / sizeof *out;
         return (const void *)rows;
     }
-    for (uint32_t i = 0; i < n; i++) {
-        const unsigned char *row = rows + i * set->rows.stride;
-        for (uint32_t j = 0; j < dim && set->type == KITH_U8; j++)
-            out[(size_t)i * dim + j] = row[j];
-        if (set->type == KITH_F32)
-            memcpy(out + (size_t)i * dim, row, dim * sizeof *out);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        ki_widen(set->type, rows + i * set->rows.stride, dim, out + (size_t)i * dim);
     *stride = dim;
     return out;
 }
 
-/* 1/|query| in f64, so that the tiniest query has a direction too; 0 for a zero query. */
-static double unit_scale(const ki_row_set *set, const void *query)
+/* To unit length in f64, so that the tiniest query has a direction too; a zero query stays. */
+static void make_unit(float *query, uint32_t dim)
 {
-    const float *f32 = query;
-    const unsigned char *u8 = query;
     double norm2 = 0;
-    for (uint32_t i = 0; i < set->rows.dim; i++) {
-        double x = set->type == KITH_F32 ? (double)f32[i] : u8[i];
-        norm2 += x * x;
-    }
-    return norm2 > 0 ? 1 / sqrt(norm2) : 0;
+    for (uint32_t i = 0; i < dim; i++)
+        norm2 += (double)query[i] * (double)query[i];
+    const double scale = norm2 > 0 ? 1 / sqrt(norm2) : 0;
+    for (uint32_t i = 0; i < dim; i++)
+        query[i] = (float)(scale * (double)query[i]);
 }
 
 /* Queries as floats; under cosine at unit length, so that the product is a cosine but for the
@@ -120,12 +106,15 @@ static void widen_queries(const gemm *g, size_t begin, size_t n, float *out, flo
 {
     const ki_row_set *set = g->set;
     for (size_t i = 0; i < n; i++) {
+        const kith_type type = g->queries->f32 ? KITH_F32 : set->type;
         const void *query = ki_query_at(g->queries, begin + i);
+        float *wide = out + i * set->rows.dim;
         ki_aux aux;
-        ki_aux_fill(set->type, query, set->rows.dim, &aux);
-        double scale = set->metric == KITH_COSINE ? unit_scale(set, query) : 1;
-        widen(set->type, query, set->rows.dim, scale, out + i * set->rows.dim);
-        norm2[i] = ki_norm2(set->type, &aux);
+        ki_aux_fill(type, query, set->rows.dim, &aux);
+        ki_widen(type, query, set->rows.dim, wide);
+        if (set->metric == KITH_COSINE)
+            make_unit(wide, set->rows.dim);
+        norm2[i] = ki_norm2(type, &aux);
     }
 }
 

@@ -87,10 +87,11 @@ static kith_status host_scan(ki_device_rows *rows, const void *queries, size_t q
 {
     const ki_row_set *set = &rows->set;
     ki_workers *workers = rows->host->workers;
-    ki_queries list = {queries, query_stride, nq};
+    const bool f32 = set->f32_queries;
+    ki_queries list = {queries, query_stride, nq, ki_pairing_of(set->type, f32), f32};
     if (ki_host_multiplies(&rows->host->device, set->type, nq))
         return ki_gemm_scan(set, &list, k, workers, answers);
-    const ki_kernel *kernel = &rows->host->kernels->at[set->metric][set->type];
+    const ki_kernel *kernel = &rows->host->kernels->at[set->metric][list.pairing];
     return ki_scan(kernel, set, 0, set->count, &list, k, workers, answers);
 }
 

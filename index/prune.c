@@ -16,9 +16,13 @@ kith_status ki_pruner_open(const ki_pruner_options *options, ki_pruner *out)
 {
     size_t query_bytes = ki_query_bytes((ki_pairing)options->type, options->dim);
     size_t places = options->places;
-    /* Keys of l2sq and cosine are squared lengths up to a factor, so the slack is squared; inner
-     * products have no scale to stretch. */
-    float slack = options->metric == KITH_IP ? 1 : options->alpha * options->alpha;
+    /* Keys of l2sq, cosine and hamming are squared lengths up to a factor, so the slack is squared;
+     * a Jaccard distance is a length itself; inner products have no scale to stretch. */
+    float slack = options->alpha * options->alpha;
+    if (options->metric == KITH_IP)
+        slack = 1;
+    else if (options->metric == KITH_JACCARD)
+        slack = options->alpha;
     ki_pruner pruner = {.kernel = options->kernel, .places = options->places, .slack = slack};
     pruner.query.dim = options->dim;
     pruner.scratch = ki_alloc_aligned(64, query_bytes);

@@ -14,6 +14,7 @@
  * these are no longer few, all rows are ranked, which needs no proof.
  */
 #include "index/scan.h"
+#include "index/widen.h"
 #include "kernels/keys.h"
 #include <math.h>
 
@@ -49,18 +50,44 @@ static void sort_ranked(ki_ranked *ranked, uint32_t n)
         }
 }
 
-/* By how much a key that reads `distance` may exceed the truth. */
-static double error_bound(const ki_row_set *set, const ki_rounding *rounding, const void *query,
-                          double distance)
+/* One query, and what it takes to judge a row by it. */
+typedef struct judge {
+    const ki_row_set *set;
+    const ki_rounding *rounding;
+    const void *query;
+    kith_type type; /* of the query: that of the rows, or f32 */
+    float *wide;    /* then a row is widened to here */
+} judge;
+
+static double exact_distance(const judge *j, uint32_t row)
 {
+    const ki_row_set *set = j->set;
+    const void *vector = set->rows.base + (size_t)row * set->rows.stride;
+    if (j->type != set->type) {
+        ki_widen(set->type, vector, set->rows.dim, j->wide);
+        vector = j->wide;
+    }
+    return ki_exact_distance(set->metric, j->type, j->query, vector, set->rows.dim);
+}
+
+static bool is_integer(kith_type type)
+{
+    return type == KITH_U8 || type == KITH_I8 || type == KITH_B1;
+}
+
+/* By how much a key that reads `distance` may exceed the truth. */
+static double error_bound(const judge *j, double distance)
+{
+    const ki_row_set *set = j->set;
+    const ki_rounding *rounding = j->rounding;
     ki_aux aux;
-    bool exact_sums = set->type == KITH_U8 && !rounding->by_norms; /* then only the end rounds */
+    bool exact_sums = is_integer(j->type) && !rounding->by_norms; /* then only the end rounds */
     double terms = exact_sums ? 8 : (double)set->rows.dim + 8;
     double relative = terms * 0x1p-24, tiny = terms * 0x1p-126;
     if (set->metric == KITH_L2SQ && !rounding->by_norms)
         return relative * distance + tiny;
-    ki_aux_fill(set->type, query, set->rows.dim, &aux);
-    double norm = sqrt((double)ki_norm2(set->type, &aux)), reach = norm + rounding->largest_norm;
+    ki_aux_fill(j->type, j->query, set->rows.dim, &aux);
+    double norm = sqrt((double)ki_norm2(j->type, &aux)), reach = norm + rounding->largest_norm;
     if (set->metric == KITH_L2SQ)
         return relative * reach * reach + tiny;
     if (set->metric == KITH_IP)
@@ -70,24 +97,19 @@ static double error_bound(const ki_row_set *set, const ki_rounding *rounding, co
 
 /* True when the first k are proven: every live row that is no candidate comes after the answer
  * `beyond`, which is UINT64_MAX when there is no such row. `ranked` has room for `have`. */
-static bool rank_one(const ki_row_set *set, const ki_rounding *rounding, const void *query,
-                     const uint64_t *answers, uint32_t have, uint64_t beyond, uint32_t k,
-                     ki_ranked *ranked)
+static bool rank_one(const judge *j, const uint64_t *answers, uint32_t have, uint64_t beyond,
+                     uint32_t k, ki_ranked *ranked)
 {
     uint32_t n = 0;
-    for (; n < have && answers[n] != UINT64_MAX; n++) {
-        uint32_t row = (uint32_t)answers[n];
-        const void *vector = set->rows.base + (size_t)row * set->rows.stride;
-        double distance = ki_exact_distance(set->metric, set->type, query, vector, set->rows.dim);
-        ranked[n] = (ki_ranked){distance, row};
-    }
+    for (; n < have && answers[n] != UINT64_MAX; n++)
+        ranked[n] = (ki_ranked){exact_distance(j, (uint32_t)answers[n]), (uint32_t)answers[n]};
     sort_ranked(ranked, n);
     for (uint32_t i = n; i < have; i++)
         ranked[i] = (ki_ranked){INFINITY, UINT32_MAX};
     if (beyond == UINT64_MAX)
         return true;
-    double last = ki_key_distance(rounding->form, (uint32_t)(beyond >> 32));
-    return ranked[k - 1].distance < last - error_bound(set, rounding, query, last);
+    double last = ki_key_distance(j->rounding->form, (uint32_t)(beyond >> 32));
+    return ranked[k - 1].distance < last - error_bound(j, last);
 }
 
 typedef struct ranking {
@@ -97,9 +119,19 @@ typedef struct ranking {
     const ki_candidates *candidates;
     uint32_t k;
     ki_ranked *scratch; /* of each worker: have places */
+    float *wide;        /* of each worker: a row as f32 */
     ki_ranked *ranked;
     unsigned char *proven; /* of each query */
 } ranking;
+
+static judge judge_of(const ranking *r, const ki_rounding *rounding, uint32_t worker, size_t i)
+{
+    return (judge){.set = r->set,
+                   .rounding = rounding,
+                   .query = ki_query_at(r->queries, i),
+                   .type = r->queries->f32 ? KITH_F32 : r->set->type,
+                   .wide = r->wide + (size_t)worker * r->set->rows.dim};
+}
 
 static kith_status rank_job(void *context, uint32_t worker, size_t first, size_t last)
 {
@@ -109,23 +141,22 @@ static kith_status rank_job(void *context, uint32_t worker, size_t first, size_t
     ki_ranked *scratch = r->scratch + (size_t)worker * have;
     for (size_t i = first; i < last; i++) {
         const uint64_t *answers = r->candidates->answers + i * have;
-        r->proven[i] = rank_one(r->set, r->rounding, ki_query_at(r->queries, i), answers, have,
-                                beyond ? beyond[i] : answers[have - 1], r->k, scratch);
+        const judge j = judge_of(r, r->rounding, worker, i);
+        r->proven[i] =
+            rank_one(&j, answers, have, beyond ? beyond[i] : answers[have - 1], r->k, scratch);
         memcpy(r->ranked + i * r->k, scratch, r->k * sizeof *scratch);
     }
     return KITH_OK;
 }
 
 /* Every live row by its exact distance: the k nearest, kept sorted by insertion. */
-static void rank_everything(const ki_row_set *set, const void *query, uint32_t k, ki_ranked *ranked)
+static void rank_everything(const judge *j, uint32_t k, ki_ranked *ranked)
 {
     uint32_t n = 0;
-    for (uint32_t row = 0; row < set->count; row++) {
-        if (!ki_is_live(set->live, row))
+    for (uint32_t row = 0; row < j->set->count; row++) {
+        if (!ki_is_live(j->set->live, row))
             continue;
-        const void *vector = set->rows.base + (size_t)row * set->rows.stride;
-        double distance = ki_exact_distance(set->metric, set->type, query, vector, set->rows.dim);
-        ki_ranked one = {distance, row};
+        ki_ranked one = {exact_distance(j, row), row};
         if (n == k && !comes_before(&one, &ranked[k - 1]))
             continue;
         uint32_t at = n < k ? n++ : k - 1;
@@ -141,7 +172,9 @@ static void rank_everything(const ki_row_set *set, const void *query, uint32_t k
 static kith_status scan_again(const ranking *r, const ki_kernel *kernel, size_t i, uint32_t want,
                               ki_workers *workers, bool *proven)
 {
-    ki_queries one = {ki_query_at(r->queries, i), r->queries->stride, 1};
+    ki_queries one = *r->queries;
+    one.base = ki_query_at(r->queries, i);
+    one.count = 1;
     ki_rounding rounding = *r->rounding;
     rounding.form = kernel->form;
     rounding.by_norms = false;
@@ -153,8 +186,8 @@ static kith_status scan_again(const ranking *r, const ki_kernel *kernel, size_t 
     else
         status = ki_scan(kernel, r->set, 0, r->set->count, &one, want, workers, answers);
     if (!status) {
-        *proven =
-            rank_one(r->set, &rounding, one.base, answers, want, answers[want - 1], r->k, ranked);
+        const judge j = judge_of(r, &rounding, 0, i);
+        *proven = rank_one(&j, answers, want, answers[want - 1], r->k, ranked);
         memcpy(r->ranked + i * r->k, ranked, r->k * sizeof *ranked);
     }
     ki_free(answers);
@@ -171,8 +204,10 @@ static kith_status settle_one(const ranking *r, const ki_kernel *kernel, size_t 
     uint64_t want = r->candidates->have;
     for (; !proven && !status && want <= r->set->count / 16; want *= 4)
         status = scan_again(r, kernel, i, (uint32_t)want, workers, &proven);
-    if (!proven && !status)
-        rank_everything(r->set, ki_query_at(r->queries, i), r->k, r->ranked + i * r->k);
+    if (!proven && !status) {
+        const judge j = judge_of(r, r->rounding, 0, i);
+        rank_everything(&j, r->k, r->ranked + i * r->k);
+    }
     return status;
 }
 
@@ -180,19 +215,28 @@ kith_status ki_rank_all(const ki_row_set *set, const ki_rounding *rounding, cons
                         const ki_queries *queries, const ki_candidates *candidates, uint32_t k,
                         ki_workers *workers, ki_ranked *ranked)
 {
-    ranking r = {set, rounding, queries, candidates, k, NULL, ranked, NULL};
-    size_t bytes = (size_t)ki_workers_count(workers) * candidates->have * sizeof *r.scratch;
+    ranking r = {.set = set,
+                 .rounding = rounding,
+                 .queries = queries,
+                 .candidates = candidates,
+                 .k = k,
+                 .ranked = ranked};
+    size_t threads = ki_workers_count(workers);
+    size_t bytes = threads * candidates->have * sizeof *r.scratch;
+    size_t wide_bytes = queries->f32 ? threads * set->rows.dim * sizeof *r.wide : 0;
     r.scratch = ki_alloc(bytes);
+    r.wide = ki_alloc(wide_bytes);
     r.proven = ki_zalloc(queries->count);
     kith_status status = KITH_OK;
-    if (!r.scratch || !r.proven)
-        status = ki_no_memory("ranking", bytes + queries->count);
+    if (!r.scratch || !r.wide || !r.proven)
+        status = ki_no_memory("ranking", bytes + wide_bytes + queries->count);
     if (!status)
         status = ki_workers_run(workers, queries->count, 8, rank_job, &r);
     for (size_t i = 0; i < queries->count && !status; i++)
         if (!r.proven[i])
             status = settle_one(&r, kernel, i, workers);
     ki_free(r.scratch);
+    ki_free(r.wide);
     ki_free(r.proven);
     return status;
 }

@@ -1,5 +1,6 @@
-/* scan.c - exact search through range kernels. A block of rows is read from memory once for a
- * group of queries and stays in the second-level cache while each of them is compared with it.
+/* scan.c - exact search through tile kernels. A block of rows is read from memory once for a group
+ * of queries, and all of their keys are there before the first is offered to its pool. Up to three
+ * queries go one by one through range kernels, which need no second query to be fast.
  *
  * Work is shared out as (group of queries, strip of rows): with fewer groups than threads the
  * rows are cut into strips, so that a single query too uses every thread; the strips' answers are
@@ -10,7 +11,9 @@
 enum {
     GROUP = 32, /* queries that share a pass over a block */
     STRIPS_MOST = 64,
-    BLOCK_BYTES = 1 << 19 /* of rows; a quarter to a half of a second-level cache */
+    TILE_QUERIES = 4,      /* from here on a tile is faster than a range for each */
+    BLOCK_BYTES = 1 << 19, /* of rows; a quarter to a half of a second-level cache */
+    BLOCK_ROWS = 1024      /* at most: keys of a group then take 128 KiB */
 };
 
 typedef struct scan {
@@ -18,10 +21,11 @@ typedef struct scan {
     const ki_row_set *set;
     const ki_queries *queries;
     uint32_t first, last, k, strips, block_rows;
-    size_t query_bytes;
-    unsigned char *scratch; /* of each worker: GROUP prepared queries */
-    uint32_t *keys;         /* of each worker: block_rows */
-    uint64_t *answers;      /* of each strip: count * k */
+    size_t query_bytes, pack_bytes;
+    unsigned char
+        *scratch;      /* of each worker: GROUP prepared queries, and what pack makes of them */
+    uint32_t *keys;    /* of each worker: GROUP * block_rows */
+    uint64_t *answers; /* of each strip: count * k */
 } scan;
 
 uint32_t ki_pool_answers(const ki_pool *pool, const uint64_t *live, uint32_t k, uint64_t *answers)
@@ -49,6 +53,32 @@ static void offer_block(ki_pool *pool, const uint64_t *live, const uint32_t *key
     }
 }
 
+static unsigned char *scratch_of(const scan *s, uint32_t worker)
+{
+    return s->scratch + worker * (GROUP * s->query_bytes + s->pack_bytes);
+}
+
+static const void *pack_queries(const scan *s, uint32_t worker, const ki_query *query, size_t n)
+{
+    unsigned char *packed = scratch_of(s, worker) + GROUP * s->query_bytes;
+    if (!s->kernel->pack || n < TILE_QUERIES)
+        return NULL;
+    s->kernel->pack(query, n, packed);
+    return packed;
+}
+
+/* The keys of query i go to keys + i * block_rows. */
+static void compare_block(const scan *s, const ki_query *query, size_t n, const void *packed,
+                          uint32_t row, uint32_t rows, uint32_t *keys)
+{
+    if (n >= TILE_QUERIES) {
+        s->kernel->tile(query, n, packed, &s->set->rows, row, rows, keys, s->block_rows);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        s->kernel->range(&query[i], &s->set->rows, row, rows, keys + i * s->block_rows);
+}
+
 /* One group of queries over one strip. The answers' own memory serves as the pools. */
 static void scan_unit(const scan *s, uint32_t worker, size_t group, uint32_t strip)
 {
@@ -56,22 +86,22 @@ static void scan_unit(const scan *s, uint32_t worker, size_t group, uint32_t str
     uint64_t *answers = s->answers + (strip * s->queries->count + begin) * s->k;
     uint32_t share = (s->last - s->first + s->strips - 1) / s->strips;
     uint32_t row = s->first + strip * share, end = s->last - row > share ? row + share : s->last;
-    uint32_t *keys = s->keys + (size_t)worker * s->block_rows;
+    uint32_t *keys = s->keys + (size_t)worker * GROUP * s->block_rows;
+    const ki_prepare_fn prepare = ki_prepare_of(s->kernel, s->queries->f32);
     ki_query query[GROUP];
     ki_pool pool[GROUP];
     n = n < GROUP ? n : GROUP;
     for (size_t i = 0; i < n; i++) {
-        unsigned char *scratch = s->scratch + (worker * GROUP + i) * s->query_bytes;
-        s->kernel->prepare(ki_query_at(s->queries, begin + i), s->set->rows.dim, scratch,
-                           &query[i]);
+        unsigned char *scratch = scratch_of(s, worker) + i * s->query_bytes;
+        prepare(ki_query_at(s->queries, begin + i), s->set->rows.dim, scratch, &query[i]);
         pool[i] = (ki_pool){.entry = answers + i * s->k, .capacity = s->k};
     }
+    const void *packed = pack_queries(s, worker, query, n);
     for (; row < end; row += s->block_rows) {
         uint32_t rows = end - row < s->block_rows ? end - row : s->block_rows;
-        for (size_t i = 0; i < n; i++) {
-            s->kernel->range(&query[i], &s->set->rows, row, rows, keys);
-            offer_block(&pool[i], s->set->live, keys, row, rows);
-        }
+        compare_block(s, query, n, packed, row, rows, keys);
+        for (size_t i = 0; i < n; i++)
+            offer_block(&pool[i], s->set->live, keys + i * s->block_rows, row, rows);
     }
     for (size_t i = 0; i < n; i++)
         ki_pool_answers(&pool[i], NULL, s->k, pool[i].entry);
@@ -119,19 +149,29 @@ kith_status ki_scan(const ki_kernel *kernel, const ki_row_set *set, uint32_t fir
     uint32_t threads = ki_workers_count(workers);
     size_t groups = (queries->count + GROUP - 1) / GROUP;
     uint32_t strips = last - first < 4096 ? 1 : strips_for(groups, threads);
-    uint32_t block_rows = (uint32_t)(BLOCK_BYTES / (set->rows.stride ? set->rows.stride : 1)) + 16;
-    scan s = {kernel, set,        queries,
-              first,  last,       k,
-              strips, block_rows, ki_query_bytes((ki_pairing)set->type, set->rows.dim),
-              NULL,   NULL,       answers};
+    uint32_t block_rows = (uint32_t)(BLOCK_BYTES / (set->rows.stride ? set->rows.stride : 1));
+    block_rows = block_rows < BLOCK_ROWS ? block_rows / 16 * 16 + 16 : BLOCK_ROWS;
+    scan s = {.kernel = kernel,
+              .set = set,
+              .queries = queries,
+              .first = first,
+              .last = last,
+              .k = k,
+              .strips = strips,
+              .block_rows = block_rows,
+              .query_bytes = ki_query_bytes(queries->pairing, set->rows.dim),
+              .pack_bytes = ki_pack_bytes(queries->pairing, set->rows.dim, GROUP),
+              .answers = answers};
+    size_t scratch_bytes = threads * (GROUP * s.query_bytes + s.pack_bytes);
+    size_t key_bytes = (size_t)threads * GROUP * block_rows * sizeof *s.keys;
     size_t answer_bytes = strips > 1 ? strips * queries->count * k * sizeof *answers : 0;
-    s.scratch = ki_alloc_aligned(64, threads * GROUP * s.query_bytes);
-    s.keys = ki_alloc_aligned(64, (size_t)threads * block_rows * sizeof *s.keys);
+    s.scratch = ki_alloc_aligned(64, scratch_bytes);
+    s.keys = ki_alloc_aligned(64, key_bytes);
     if (answer_bytes)
         s.answers = ki_alloc(answer_bytes);
     kith_status status = KITH_OK;
     if (!s.scratch || !s.keys || !s.answers)
-        status = ki_no_memory("a scan", threads * GROUP * s.query_bytes + answer_bytes);
+        status = ki_no_memory("a scan", scratch_bytes + key_bytes + answer_bytes);
     if (!status)
         status = ki_workers_run(workers, groups * strips, 1, scan_job, &s);
     if (!status && answer_bytes)

@@ -1,6 +1,6 @@
 /* scan.h - exact search by comparing with every row, and ranking again where keys are rounded.
  *
- * May include kernels/, pool.h and workers.h. Two ways to scan: range kernels (any type), and
+ * May include kernels/, pool.h and workers.h. Two ways to scan: tile kernels (any type), and
  * matrix products through OpenBLAS (many queries; gemm.c). Answers are those of device.h: order
  * key << 32 | row, ascending, the unused rest UINT64_MAX.
  */
@@ -11,20 +11,35 @@
 #include "index/workers.h"
 #include "kernels/device.h"
 
-/* Queries that lie `stride` bytes apart. */
+/* Queries that lie `stride` bytes apart, and how the kernel of their pairing takes them. */
 typedef struct ki_queries {
     const unsigned char *base;
     size_t stride;
     size_t count;
+    ki_pairing pairing;
+    bool f32; /* through prepare_f32, else prepare */
 } ki_queries;
+
+/* How rows of a type meet queries of their own type, or of f32. */
+static inline ki_pairing ki_pairing_of(kith_type rows, bool f32)
+{
+    if (f32 && rows == KITH_U8)
+        return KI_F32U8;
+    return f32 && rows == KITH_I8 ? KI_F32I8 : (ki_pairing)rows;
+}
+
+static inline ki_prepare_fn ki_prepare_of(const ki_kernel *kernel, bool f32)
+{
+    return f32 ? kernel->prepare_f32 : kernel->prepare;
+}
 
 static inline const void *ki_query_at(const ki_queries *queries, size_t i)
 {
     return queries->base + i * queries->stride;
 }
 
-/* The k nearest of rows first..last-1 for each query, through range kernels. Exact for u8 under
- * l2sq and ip. */
+/* The k nearest of rows first..last-1 for each query, through tile kernels. Exact for u8 and i8
+ * under l2sq and ip, for b1 under hamming. */
 kith_status ki_scan(const ki_kernel *kernel, const ki_row_set *set, uint32_t first, uint32_t last,
                     const ki_queries *queries, uint32_t k, ki_workers *workers, uint64_t *answers);
 
@@ -52,7 +67,7 @@ static inline const ki_aux *ki_aux_at(const ki_row_set *set, uint32_t row)
 
 static inline float ki_norm2(kith_type type, const ki_aux *aux)
 {
-    return type == KITH_U8 ? (float)aux->inorm2 : aux->norm2;
+    return type == KITH_U8 || type == KITH_I8 || type == KITH_B1 ? (float)aux->inorm2 : aux->norm2;
 }
 
 /* ---- ranking again ---- */
@@ -83,7 +98,7 @@ typedef struct ki_candidates {
     uint32_t have;
 } ki_candidates;
 
-/* Ranks the candidates of each query again, by exact distances (integers for u8, else f64) and
+/* Ranks the candidates of each query again, by exact distances (of integers, or f64 sums) and
  * then by row, into ranked[count * k]; unused places have row UINT32_MAX. A query whose first k
  * cannot be proven is scanned again with `kernel` for more, until they can. */
 kith_status ki_rank_all(const ki_row_set *set, const ki_rounding *rounding, const ki_kernel *kernel,

@@ -15,12 +15,14 @@ _Static_assert(KI_MAX_ROWS <= KI_ROWS_MOST, "a row number must fit into a pool e
 
 kith_status ki_walker_open(const ki_walker_options *options, ki_walker *out)
 {
-    ki_walker walker = {.kernel = options->kernel,
+    const ki_kernel *kernel = options->kernel;
+    ki_walker walker = {.kernel = kernel,
+                        .prepare = options->f32 ? kernel->prepare_f32 : kernel->prepare,
                         .hop_places = options->hop_places,
                         .prefetch_lines = options->prefetch_lines};
     size_t pool_bytes = options->pool_capacity * sizeof(uint64_t);
     size_t hop_bytes = options->hop_places * sizeof(uint32_t);
-    size_t query_bytes = ki_query_bytes((ki_pairing)options->type, options->dim);
+    size_t query_bytes = ki_query_bytes(options->pairing, options->dim);
     walker.pool.capacity = options->pool_capacity;
     walker.query.dim = options->dim;
     walker.scratch = ki_alloc_aligned(64, query_bytes);
@@ -53,7 +55,7 @@ void ki_walker_close(ki_walker *walker)
 
 void ki_walker_aim(ki_walker *walker, const void *vector)
 {
-    walker->kernel->prepare(vector, walker->query.dim, walker->scratch, &walker->query);
+    walker->prepare(vector, walker->query.dim, walker->scratch, &walker->query);
 }
 
 /* The entry of a hop's answers that comes first by (key, id). */

@@ -17,6 +17,7 @@ enum { KI_PREFETCH_LINES = 4 };
 
 typedef struct ki_walker {
     const ki_kernel *kernel;
+    ki_prepare_fn prepare; /* of the kernel, for the queries that come */
     ki_query query;
     void *scratch; /* of the query */
     ki_visited visited;
@@ -31,7 +32,8 @@ typedef struct ki_walker {
 
 typedef struct ki_walker_options {
     const ki_kernel *kernel; /* must outlive the walker */
-    kith_type type;
+    ki_pairing pairing;      /* the kernel's */
+    bool f32;                /* queries are f32, not of the rows' type */
     uint32_t dim;
     uint32_t pool_capacity;
     uint32_t hop_places; /* the largest degree, or the block of a scan */

@@ -4,8 +4,20 @@
 #include <math.h>
 #include <string.h>
 
+const row_kind kinds[KINDS] = {
+    {KITH_F32, KITH_L2SQ},   {KITH_F32, KITH_IP},    {KITH_F32, KITH_COSINE},
+    {KITH_U8, KITH_L2SQ},    {KITH_U8, KITH_IP},     {KITH_U8, KITH_COSINE},
+    {KITH_F16, KITH_L2SQ},   {KITH_F16, KITH_IP},    {KITH_F16, KITH_COSINE},
+    {KITH_BF16, KITH_L2SQ},  {KITH_BF16, KITH_IP},   {KITH_BF16, KITH_COSINE},
+    {KITH_I8, KITH_L2SQ},    {KITH_I8, KITH_IP},     {KITH_I8, KITH_COSINE},
+    {KITH_B1, KITH_HAMMING}, {KITH_B1, KITH_JACCARD}};
+
 size_t row_bytes(const matrix *rows)
 {
+    if (rows->type == KITH_B1)
+        return (rows->dim + 7) / 8;
+    if (rows->type == KITH_F16 || rows->type == KITH_BF16)
+        return rows->dim * sizeof(uint16_t);
     return rows->dim * (rows->type == KITH_F32 ? sizeof(float) : 1);
 }
 
@@ -19,12 +31,97 @@ float *floats_at(const matrix *rows, size_t i)
     return (float *)(void *)(rows->bytes + i * row_bytes(rows));
 }
 
+/* ---- numbers ---- */
+
+static double from_half(uint16_t half)
+{
+    const int exponent = half >> 10 & 31, fraction = half & 1023;
+    const double size = exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
+                        : exponent     ? (1024 + fraction) * 0x1p-24 * (double)(1u << exponent) / 2
+                                       : fraction * 0x1p-24;
+    return half & 0x8000 ? -size : size;
+}
+
+/* Of what fits into a half. */
+static uint16_t to_half(float x)
+{
+    int exponent;
+    const uint16_t sign = signbit(x) ? 0x8000 : 0;
+    const double size = fabs((double)x), part = frexp(size, &exponent);
+    if (size < 0x1p-14)
+        return (uint16_t)(sign | (uint16_t)rint(size * 0x1p24));
+    return (uint16_t)(sign | ((exponent + 13) * 1024 + (int)rint(part * 2048)));
+}
+
+static uint16_t half_at(const void *vector, uint32_t j)
+{
+    uint16_t half;
+    memcpy(&half, (const unsigned char *)vector + j * sizeof half, sizeof half);
+    return half;
+}
+
+double element_at(kith_type type, const void *vector, uint32_t j)
+{
+    const unsigned char *bytes = vector;
+    uint32_t bits;
+    float x;
+    if (type == KITH_U8)
+        return bytes[j];
+    if (type == KITH_I8)
+        return (signed char)bytes[j];
+    if (type == KITH_B1)
+        return bytes[j / 8] >> j % 8 & 1;
+    if (type == KITH_F16)
+        return from_half(half_at(vector, j));
+    if (type == KITH_F32)
+        memcpy(&bits, bytes + j * sizeof bits, sizeof bits);
+    else
+        bits = (uint32_t)half_at(vector, j) << 16;
+    memcpy(&x, &bits, sizeof x);
+    return (double)x;
+}
+
+static float cut(float x, float least, float most)
+{
+    return x < least ? least : x > most ? most : x;
+}
+
+void set_element(kith_type type, void *vector, uint32_t j, float x)
+{
+    unsigned char *bytes = vector;
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (type == KITH_F32) {
+        memcpy(bytes + j * sizeof x, &x, sizeof x);
+    } else if (type == KITH_F16 || type == KITH_BF16) {
+        const uint16_t half = type == KITH_F16 ? to_half(x) : (uint16_t)(bits >> 16);
+        memcpy(bytes + j * sizeof half, &half, sizeof half);
+    } else if (type == KITH_B1) {
+        const unsigned bit = 1u << j % 8;
+        bytes[j / 8] = (unsigned char)(x > 0 ? bytes[j / 8] | bit : bytes[j / 8] & ~bit);
+    } else {
+        bytes[j] = type == KITH_U8 ? (unsigned char)cut(x, 0, 255)
+                                   : (unsigned char)(signed char)cut(x, -128, 127);
+    }
+}
+
+/* ---- matrices ---- */
+
 static matrix new_matrix(kith_type type, uint32_t dim, size_t n)
 {
     matrix rows = {.type = type, .dim = dim, .n = n};
-    rows.bytes = malloc(n * row_bytes(&rows) + 1);
+    rows.bytes = calloc(n * row_bytes(&rows) + 1, 1);
     assert_non_null(rows.bytes);
     return rows;
+}
+
+matrix matrix_widened(const matrix *rows)
+{
+    matrix wide = new_matrix(KITH_F32, rows->dim, rows->n);
+    for (size_t i = 0; i < rows->n; i++)
+        for (uint32_t j = 0; j < rows->dim; j++)
+            floats_at(&wide, i)[j] = (float)element_at(rows->type, row_at(rows, i), j);
+    return wide;
 }
 
 void matrix_free(matrix *rows)
@@ -36,11 +133,12 @@ void matrix_free(matrix *rows)
 matrix matrix_uniform(kith_type type, uint32_t dim, size_t n, uint64_t *random)
 {
     matrix rows = new_matrix(type, dim, n);
-    for (size_t i = 0; i < n * dim; i++)
-        if (type == KITH_F32)
-            floats_at(&rows, 0)[i] = check_unit(random);
-        else
-            rows.bytes[i] = (unsigned char)check_random(random);
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t j = 0; j < dim; j++)
+            if (type == KITH_U8 || type == KITH_I8)
+                rows.bytes[i * dim + j] = (unsigned char)check_random(random);
+            else
+                set_element(type, row_at(&rows, i), j, check_unit(random));
     return rows;
 }
 
@@ -59,12 +157,12 @@ matrix matrix_clustered(kith_type type, uint32_t dim, size_t n, size_t clusters,
     for (size_t i = 0; i < n; i++) {
         size_t centre = check_below(random, (uint32_t)clusters);
         for (uint32_t j = 0; j < dim; j++) {
-            if (type == KITH_F32) {
-                floats_at(&rows, i)[j] = floats_at(&centres, centre)[j] + noise(random, 0.2f);
-                continue;
-            }
-            float x = (float)centres.bytes[centre * dim + j] + noise(random, 25);
-            rows.bytes[i * dim + j] = (unsigned char)(x < 0 ? 0 : x > 255 ? 255 : x);
+            float x = (float)element_at(type, row_at(&centres, centre), j);
+            if (type == KITH_B1)
+                x = check_below(random, 10) ? x : 1 - x;
+            else
+                x += noise(random, type == KITH_U8 || type == KITH_I8 ? 25 : 0.2f);
+            set_element(type, row_at(&rows, i), j, x);
         }
     }
     matrix_free(&centres);
@@ -137,24 +235,11 @@ typedef struct sums {
     double l2sq, ip, a2, b2;
 } sums;
 
-static sums sums_u8(const unsigned char *a, const unsigned char *b, uint32_t dim)
-{
-    int64_t l2sq = 0, ip = 0, a2 = 0, b2 = 0;
-    for (uint32_t i = 0; i < dim; i++) {
-        const int x = a[i], y = b[i];
-        l2sq += (x - y) * (x - y);
-        ip += x * y;
-        a2 += x * x;
-        b2 += y * y;
-    }
-    return (sums){(double)l2sq, (double)ip, (double)a2, (double)b2};
-}
-
-static sums sums_f32(const float *a, const float *b, uint32_t dim)
+static sums sums_of(const matrix *rows, const void *a, const void *b)
 {
     sums s = {0};
-    for (uint32_t i = 0; i < dim; i++) {
-        const double x = (double)a[i], y = (double)b[i];
+    for (uint32_t i = 0; i < rows->dim; i++) {
+        const double x = element_at(rows->type, a, i), y = element_at(rows->type, b, i);
         s.l2sq += (x - y) * (x - y);
         s.ip += x * y;
         s.a2 += x * x;
@@ -165,9 +250,11 @@ static sums sums_f32(const float *a, const float *b, uint32_t dim)
 
 double naive_distance(kith_metric metric, const matrix *rows, const void *a, const void *b)
 {
-    sums s = rows->type == KITH_U8 ? sums_u8(a, b, rows->dim) : sums_f32(a, b, rows->dim);
-    if (metric == KITH_L2SQ)
+    sums s = sums_of(rows, a, b);
+    if (metric == KITH_L2SQ || metric == KITH_HAMMING)
         return s.l2sq;
+    if (metric == KITH_JACCARD)
+        return s.a2 + s.b2 > 0 ? s.l2sq / (s.a2 + s.b2 - s.ip) : 0;
     if (metric == KITH_IP)
         return -s.ip;
     return s.a2 > 0 && s.b2 > 0 ? 1 - s.ip / (sqrt(s.a2) * sqrt(s.b2)) : 1;
@@ -193,13 +280,24 @@ size_t naive_ranking(kith_metric metric, const matrix *rows, const bool *live, c
     return count;
 }
 
+/* Distances that are quotients, at most 2. */
+static bool is_angle(kith_metric metric)
+{
+    return metric == KITH_COSINE || metric == KITH_JACCARD;
+}
+
+/* Is the distance an integer? */
+static bool is_exact(kith_metric metric, kith_type type)
+{
+    return !is_angle(metric) && (type == KITH_U8 || type == KITH_I8 || type == KITH_B1);
+}
+
 /* What sums of doubles may be off by: (dim + 8) * 2^-53 of the largest they can reach. */
 static double slack(kith_metric metric, const matrix *rows, const void *a, const void *b)
 {
-    sums s = rows->type == KITH_U8 ? sums_u8(a, b, rows->dim) : sums_f32(a, b, rows->dim);
-    double reach =
-        metric == KITH_COSINE ? 1 : (sqrt(s.a2) + sqrt(s.b2)) * (sqrt(s.a2) + sqrt(s.b2));
-    return rows->type == KITH_U8 && metric != KITH_COSINE ? 0 : (rows->dim + 8) * 0x1p-53 * reach;
+    sums s = sums_of(rows, a, b);
+    double reach = is_angle(metric) ? 1 : (sqrt(s.a2) + sqrt(s.b2)) * (sqrt(s.a2) + sqrt(s.b2));
+    return is_exact(metric, rows->type) ? 0 : (rows->dim + 8) * 0x1p-53 * reach;
 }
 
 /* May `row` stand in the place where the ranking has `expected`? Another vector may, at the same
@@ -274,13 +372,13 @@ uint32_t check_plausible(kith_metric metric, const matrix *rows, const bool *liv
         assert_true(hit->row < rows->n && (!live || live[hit->row]));
         double distance = naive_distance(metric, rows, query, row_at(rows, hit->row));
         /* f32 kernels promise an error below this part of the sum of the terms' sizes. */
-        double may = rows->type == KITH_F32 || metric == KITH_COSINE
-                         ? 0x1p29 * slack(metric, rows, query, row_at(rows, hit->row))
-                         : 0.5 + 0x1p-23 * fabs(distance);
+        double may = is_exact(metric, rows->type)
+                         ? 0.5 + 0x1p-23 * fabs(distance)
+                         : 0x1p29 * slack(metric, rows, query, row_at(rows, hit->row));
         assert_true(fabs((double)hit->distance - distance) <= may);
         if (i)
             assert_true(hit[-1].distance <= hit->distance);
-        if (i && hit[-1].distance == hit->distance && rows->type == KITH_F32)
+        if (i && hit[-1].distance == hit->distance && !is_exact(metric, rows->type))
             assert_true(hit[-1].row < hit->row);
     }
     return real;

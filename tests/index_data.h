@@ -1,8 +1,8 @@
 /* index_data.h - data, stores and a naive exact search for the tests of index/.
  *
- * May include kith.h and check.h. The naive search shares no line with the library: sums of int64
- * for u8 and of double for f32, a full sort, nothing clever. Rows of a matrix are numbered as the
- * rows of the store that is loaded from it.
+ * May include kith.h and check.h. The naive search shares no line with the library: every element
+ * becomes a double, sums of them are exact for integers and bits, a full sort, nothing clever. Rows
+ * of a matrix are numbered as the rows of the store that is loaded from it.
  */
 #ifndef INDEX_DATA_H
 #define INDEX_DATA_H
@@ -19,8 +19,18 @@ typedef struct matrix {
     unsigned char *bytes;
 } matrix;
 
-/* Uniform: u8 0..255, f32 in [-1, 1). Clustered: around `clusters` uniform centres, noise of about
- * a tenth of the range. Identical: one uniform row, n times. */
+/* Every type with every metric that it has. */
+typedef struct row_kind {
+    kith_type type;
+    kith_metric metric;
+} row_kind;
+
+enum { KINDS = 17 };
+extern const row_kind kinds[KINDS];
+
+/* Uniform: integers and bits over their range, floats in [-1, 1). Clustered: around `clusters`
+ * uniform centres, noise of about a tenth of the range, of bits one in ten turned over. Identical:
+ * one uniform row, n times. */
 matrix matrix_uniform(kith_type type, uint32_t dim, size_t n, uint64_t *random);
 matrix matrix_clustered(kith_type type, uint32_t dim, size_t n, size_t clusters, uint64_t *random);
 matrix matrix_identical(kith_type type, uint32_t dim, size_t n, uint64_t *random);
@@ -28,6 +38,13 @@ void matrix_free(matrix *rows);
 
 size_t row_bytes(const matrix *rows);
 void *row_at(const matrix *rows, size_t i);
+
+/* Element j of a vector of this type, and one written, rounded or cut to what the type holds. */
+double element_at(kith_type type, const void *vector, uint32_t j);
+void set_element(kith_type type, void *vector, uint32_t j, float x);
+
+/* The same vectors as f32. */
+matrix matrix_widened(const matrix *rows);
 float *floats_at(const matrix *rows, size_t i); /* of an f32 matrix */
 
 /* Fails the test with the library's sentence unless the status is KITH_OK. */

@@ -1,26 +1,24 @@
-/* kernel_cases.c - inputs and right answers of every kernel test.
+/* kernel_cases.c - sets of queries and rows with their side data, row numbers, and dimensions.
  *
- * May include kernels/ headers and the C library; calls no distance of the library, only its
- * kernels. The definitions here are the tests' own: l2sq, ip and cosine as the public header
- * states them, sums in f64 or int64.
- *
- * The bound for f32 is the promise of kernels.h, (ceil(dim/16) + 8) * 2^-24 * sum of |terms| and
- * half the smallest denormal for each term that underflows. Under cosine it is tighter than the
- * promise, which counts the 1 as a term: the last subtraction rounds once, and no more. It is
- * looser only where rows are tiny, because what underflows there is multiplied by 1/|row|.
+ * May include kernels/ headers and the C library. Side data is the tests' own too, sums of doubles
+ * in index order as the contract has them; test_kernels_special_values.c holds ki_aux_fill against
+ * it. For codes any numbers would do, since a code kernel computes with what it is given.
  */
 #include "tests/kernel_cases.h"
-#include "kernels/keys.h"
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-#define UNIT 0x1p-24     /* half the spacing of f32 at 1 */
-#define TINIEST 0x1p-149 /* the smallest f32 above 0 */
+enum { LINE = 64 };
+
+static const kc_kind row_kinds[KI_PAIRING_COUNT] = {
+    [KI_F32] = KC_F32,       [KI_U8] = KC_U8, [KI_F16] = KC_F16,  [KI_BF16] = KC_BF16,
+    [KI_I8] = KC_I8,         [KI_B1] = KC_B1, [KI_F32U8] = KC_U8, [KI_F32I8] = KC_I8,
+    [KI_BF16BF16] = KC_BF16, [KI_Q8] = KC_I8, [KI_Q4] = KC_U4,    [KI_Q1] = KC_B1};
 
 static void *kc_alloc(size_t bytes)
 {
-    void *p = aligned_alloc(64, (bytes + 127) / 64 * 64);
+    void *p = aligned_alloc(LINE, (bytes + 2 * LINE - 1) / LINE * LINE);
     if (!p) {
         fprintf(stderr, "the test needs %zu more bytes than there are\n", bytes);
         abort();
@@ -28,91 +26,152 @@ static void *kc_alloc(size_t bytes)
     return p;
 }
 
-static float draw_normal(uint64_t *random)
+bool kc_takes_f32(ki_pairing pairing)
 {
-    double u = (double)((check_random(random) >> 11) + 1) * 0x1p-53;
-    double v = (double)(check_random(random) >> 11) * 0x1p-53;
-    return (float)(sqrt(-2 * log(u)) * cos(6.283185307179586 * v));
+    return pairing != KI_U8 && pairing != KI_I8 && pairing < KI_Q8;
 }
 
-static float draw_f32(int fill, uint32_t dim, uint64_t *random)
+bool kc_exact(ki_pairing pairing)
 {
-    float sign = check_random(random) & 1 ? 1.0f : -1.0f, size = 0.75f + 0.25f * check_unit(random);
-    if (fill == KC_LOGNORMAL)
-        return sign * expf(2 * draw_normal(random));
-    if (fill == KC_LARGE)
-        return sign * size * sqrtf(FLT_MAX / (8.0f * (float)dim));
-    if (fill == KC_HUGE)
-        return sign * size * (FLT_MAX / (2.0f * sqrtf((float)dim)));
-    if (fill == KC_DENORMAL)
-        return sign * (float)check_below(random, 1u << 20) * 0x1p-149f;
-    return draw_normal(random);
+    return pairing == KI_U8 || pairing == KI_I8 || pairing == KI_B1 || pairing == KI_Q4 ||
+           pairing == KI_Q1;
 }
 
-/* One vector; `number` 0 is the query, row r has number r + 1. */
-static void fill_f32(const kc_set *set, uint32_t number, float *out, uint64_t *random)
+static kc_kind query_kind(ki_pairing pairing, bool from_f32)
 {
-    const float *query = (const float *)(const void *)set->query;
-    float same = 0.1f * (1 + 0.125f * (float)(number ? number - 1 : 0));
+    if (from_f32 || pairing == KI_Q8)
+        return KC_F32;
+    return pairing == KI_Q4 || pairing == KI_Q1 ? KC_I8 : row_kinds[pairing];
+}
+
+int kc_fills(ki_pairing pairing)
+{
+    return kc_is_float(row_kinds[pairing]) ? KC_FLOAT_FILLS : KC_INTEGER_FILLS;
+}
+
+unsigned char *kc_row(const kc_set *set, uint32_t row)
+{
+    return set->rows + row * set->row_bytes;
+}
+
+static float inverse(double norm)
+{
+    return norm < (double)FLT_MIN ? 0.0f : (float)(1 / norm);
+}
+
+/* Side data by the contract. What it does not define for a pairing is rubbish. */
+static ki_aux side_data(const kc_set *set, uint32_t row)
+{
+    ki_aux aux = {NAN, NAN, 0xdeadbeef, -559038737};
+    double norm2 = 0, sum = 0;
     for (uint32_t i = 0; i < set->dim; i++) {
-        if (set->fill == KC_ONE_HOT)
-            out[i] = 0;
-        else if (set->fill == KC_EQUAL)
-            out[i] = same;
-        else if (set->fill == KC_NEAR && number)
-            out[i] = query[i] + 1e-3f * draw_normal(random);
-        else
-            out[i] = draw_f32(set->fill, set->dim, random);
+        const double x = set->row_values[(size_t)row * set->dim + i];
+        norm2 += x * x;
+        sum += x;
     }
-    if (set->fill == KC_ONE_HOT)
-        out[check_below(random, set->dim)] = draw_normal(random);
+    if (set->pairing < KI_Q8 && set->pairing != KI_B1)
+        aux.inv_norm = inverse(sqrt(norm2));
+    if (kc_is_float(set->row_kind))
+        aux.norm2 = (float)norm2;
+    if (set->pairing == KI_Q8)
+        aux.norm2 = (float)(norm2 * 0.37); /* its dimensions have scales */
+    if (set->pairing == KI_Q1) {
+        aux.inv_norm = 0.125f + 0.1f * (float)(row % 7);
+        aux.norm2 = (float)(0.3 * sum + 0.7);
+    }
+    if (!kc_is_float(set->row_kind) && set->pairing != KI_Q8) {
+        aux.inorm2 = (uint32_t)norm2;
+        aux.sum = (int32_t)sum;
+    }
+    return aux;
 }
 
-static void fill_u8(const kc_set *set, uint32_t number, unsigned char *out, uint64_t *random)
+/* A query counts as what the contract makes of it; a 4-bit code for its place on the scale. */
+static double query_value(const kc_set *set, double x)
 {
-    for (uint32_t i = 0; i < set->dim; i++) {
-        if (set->fill == KC_BYTES || (number % 4 == 3 && set->fill != KC_ZEROS))
-            out[i] = (unsigned char)check_random(random);
-        else if (set->fill == KC_ALTERNATE)
-            out[i] = (i + number) % 2 ? 255 : 0;
-        else
-            out[i] = set->fill == KC_FULL && number % 4 != 2 ? 255 : 0;
+    unsigned char word[2];
+    if (set->from_f32 && set->pairing == KI_B1)
+        return x > 0;
+    if (!set->from_f32 || set->pairing != KI_BF16BF16)
+        return x;
+    kc_put(KC_BF16, word, 0, x);
+    return kc_get(KC_BF16, word, 0);
+}
+
+void kc_refresh(kc_set *set)
+{
+    for (uint32_t q = 0; q < set->queries; q++)
+        for (uint32_t i = 0; i < set->dim; i++)
+            set->query_values[(size_t)q * set->dim + i] =
+                query_value(set, kc_get(set->query_kind, set->vectors + q * set->query_bytes, i));
+    for (uint32_t r = 0; r < set->count; r++) {
+        for (uint32_t i = 0; i < set->dim; i++) {
+            const double x = kc_get(set->row_kind, kc_row(set, r), i);
+            set->row_values[(size_t)r * set->dim + i] = set->pairing == KI_Q4 ? 16 * x - 120 : x;
+        }
+        set->aux[r] = side_data(set, r);
     }
 }
 
-void kc_fill_aux(kc_set *set)
+static void describe_codes(kc_set *set)
 {
-    for (uint32_t r = 0; r < set->count; r++)
-        ki_aux_fill(set->type, set->rows + r * set->row_bytes, set->dim, &set->aux[r]);
+    for (uint32_t q = 0; q < set->queries; q++) {
+        double norm2 = 0;
+        for (uint32_t i = 0; i < set->dim; i++) {
+            const double x = set->query_values[(size_t)q * set->dim + i];
+            norm2 += x * x;
+        }
+        set->codes[q] = (ki_code_query){set->vectors + q * set->query_bytes,
+                                        0.0123f * (float)(q + 1), (float)(0.5 * norm2)};
+    }
 }
 
-void kc_open(kc_set *set, kith_type type, uint32_t dim, uint32_t count, int fill, uint64_t seed)
+void kc_open_queries(kc_set *set, ki_pairing pairing, bool from_f32, uint32_t dim, uint32_t count,
+                     uint32_t queries, int fill, uint64_t seed)
 {
     uint64_t random = seed;
-    *set = (kc_set){.type = type, .dim = dim, .count = count, .fill = fill, .seed = seed};
-    set->row_bytes = dim * (type == KITH_F32 ? sizeof(float) : 1);
-    set->query = kc_alloc(set->row_bytes);
+    *set = (kc_set){.pairing = pairing, .from_f32 = from_f32, .dim = dim, .count = count};
+    set->queries = queries;
+    set->fill = fill;
+    set->seed = seed;
+    set->query_kind = query_kind(pairing, from_f32);
+    set->row_kind = row_kinds[pairing];
+    set->row_bytes = kc_vector_bytes(set->row_kind, dim);
+    set->query_bytes = kc_vector_bytes(set->query_kind, dim);
+    set->scratch_bytes = (ki_query_bytes(pairing, dim) + LINE - 1) / LINE * LINE;
+    set->vectors = kc_alloc(set->query_bytes * queries);
     set->rows = kc_alloc(set->row_bytes * count);
     set->aux = kc_alloc(sizeof(ki_aux) * count);
-    set->scratch = kc_alloc(ki_query_bytes((ki_pairing)type, dim));
-    memset(set->scratch, 0xff,
-           ki_query_bytes((ki_pairing)type, dim)); /* NaN, wherever prepare forgets */
-    for (uint32_t i = 0; i <= count; i++) {
-        void *out = i ? set->rows + (i - 1) * set->row_bytes : set->query;
-        if (type == KITH_F32)
-            fill_f32(set, i, out, &random);
-        else
-            fill_u8(set, i, out, &random);
-    }
-    kc_fill_aux(set);
+    set->query_values = kc_alloc(sizeof(double) * dim * queries);
+    set->row_values = kc_alloc(sizeof(double) * dim * count);
+    set->codes = kc_alloc(sizeof(ki_code_query) * queries);
+    set->scratch = kc_alloc(set->scratch_bytes * queries);
+    set->prepared = kc_alloc(sizeof(ki_query) * queries);
+    memset(set->scratch, 0xff, set->scratch_bytes * queries); /* NaN, wherever prepare forgets */
+    for (uint32_t q = 0; q < queries; q++)
+        kc_draw_vector(set, set->query_kind, 0, set->vectors + q * set->query_bytes, &random);
+    for (uint32_t r = 0; r < count; r++)
+        kc_draw_vector(set, set->row_kind, r + 1, kc_row(set, r), &random);
+    kc_refresh(set);
+    describe_codes(set);
+}
+
+void kc_open(kc_set *set, ki_pairing pairing, bool from_f32, uint32_t dim, uint32_t count, int fill,
+             uint64_t seed)
+{
+    kc_open_queries(set, pairing, from_f32, dim, count, 1, fill, seed);
 }
 
 void kc_close(kc_set *set)
 {
-    free(set->query);
+    free(set->vectors);
     free(set->rows);
     free(set->aux);
+    free(set->query_values);
+    free(set->row_values);
+    free(set->codes);
     free(set->scratch);
+    free(set->prepared);
 }
 
 ki_rows kc_view(const kc_set *set)
@@ -122,11 +181,6 @@ ki_rows kc_view(const kc_set *set)
                      .aux = (const unsigned char *)set->aux,
                      .aux_stride = sizeof(ki_aux),
                      .dim = set->dim};
-}
-
-int kc_fills(kith_type type)
-{
-    return type == KITH_F32 ? KC_F32_FILLS : KC_U8_FILLS;
 }
 
 void kc_draw_ids(uint32_t *ids, size_t n, uint32_t count, uint64_t *random)
@@ -141,76 +195,25 @@ void kc_draw_ids(uint32_t *ids, size_t n, uint32_t count, uint64_t *random)
     }
 }
 
-uint32_t kc_dimension(size_t i)
+/* The first 130 are of bytes where elements are smaller: tails depend on them. */
+uint32_t kc_dimension(ki_pairing pairing, size_t i)
 {
     static const uint32_t usual[] = {256, 384, 768, 784, 960, 1024, 1536, 2048};
+    const uint32_t number = (uint32_t)i;
+    if (i < 130 && pairing == KI_B1)
+        return 8 * number + 1 + number * 5 % 8;
+    if (i < 130 && pairing == KI_Q4)
+        return 2 * number + 1 + number / 3 % 2;
     if (i < 130)
-        return (uint32_t)i + 1;
+        return number + 1;
     i -= 130;
     return i < 3 * sizeof usual / sizeof *usual ? usual[i / 3] + (uint32_t)(i % 3) - 1 : 0;
 }
 
-/* What rounding may add to a cosine whose scaled terms sum to `terms` in absolute value. */
-static double cosine_bound(double depth, double terms, double distance, double row_norm,
-                           uint32_t dim)
+bool kc_takes_dimension(kith_metric metric, ki_pairing pairing, size_t i)
 {
-    double lost_in_dot = dim * TINIEST / row_norm, lost_in_query = dim * TINIEST;
-    double lost_in_inverse = TINIEST * row_norm;
-    return depth * UNIT * terms + UNIT * fabs(distance) * (1 + 1e-3) + lost_in_dot + lost_in_query +
-           lost_in_inverse;
-}
-
-static kc_truth true_f32(kith_metric metric, const void *query, const void *row, uint32_t dim)
-{
-    double sum = 0, terms = 0, qq = 0, rr = 0, depth = (double)((dim + 15) / 16 + 8);
-    for (uint32_t i = 0; i < dim; i++) {
-        float qf, rf;
-        memcpy(&qf, (const char *)query + i * sizeof qf, sizeof qf);
-        memcpy(&rf, (const char *)row + i * sizeof rf, sizeof rf);
-        double q = (double)qf, r = (double)rf;
-        double term = metric == KITH_L2SQ ? (q - r) * (q - r) : q * r;
-        sum += term;
-        terms += fabs(term);
-        qq += q * q;
-        rr += r * r;
-    }
-    if (metric == KITH_COSINE) {
-        double norms = sqrt(qq) * sqrt(rr);
-        if (qq == 0 || sqrt(rr) < 0x1p-126)
-            return (kc_truth){1, 0};
-        double distance = 1 - sum / norms;
-        return (kc_truth){distance, cosine_bound(depth, terms / norms, distance, sqrt(rr), dim)};
-    }
-    if (terms >= (double)FLT_MAX)
-        return (kc_truth){metric == KITH_L2SQ ? INFINITY : 0,
-                          metric == KITH_L2SQ && terms > 1.01 * (double)FLT_MAX ? 0 : INFINITY};
-    return (kc_truth){metric == KITH_L2SQ ? sum : 0 - sum, depth * UNIT * terms + dim * TINIEST};
-}
-
-static kc_truth true_u8(kith_metric metric, const unsigned char *query, const unsigned char *row,
-                        uint32_t dim)
-{
-    int64_t l2sq = 0, dot = 0, qq = 0, rr = 0;
-    for (uint32_t i = 0; i < dim; i++) {
-        int64_t q = query[i], r = row[i];
-        l2sq += (q - r) * (q - r);
-        dot += q * r;
-        qq += q * q;
-        rr += r * r;
-    }
-    if (metric == KITH_L2SQ)
-        return (kc_truth){(double)l2sq, 0};
-    if (metric == KITH_IP)
-        return (kc_truth){(double)-dot, 0};
-    if (qq == 0 || rr == 0)
-        return (kc_truth){1, 0};
-    /* five roundings on the way to the similarity, one on the way to the distance */
-    double x = (double)dot / (sqrt((double)qq) * sqrt((double)rr));
-    return (kc_truth){1 - x, UNIT * (5.01 * x + 1.01 * fabs(1 - x))};
-}
-
-kc_truth kc_true_distance(kith_metric metric, kith_type type, const void *query, const void *row,
-                          uint32_t dim)
-{
-    return type == KITH_F32 ? true_f32(metric, query, row, dim) : true_u8(metric, query, row, dim);
+    const kith_metric whole = pairing == KI_B1         ? KITH_HAMMING
+                              : pairing == KI_BF16BF16 ? KITH_IP
+                                                       : KITH_L2SQ;
+    return metric == whole || i % 3 == (size_t)(metric - whole) % 3;
 }

@@ -9,14 +9,7 @@
 
 enum { GUARD = 16, WORD = 0x5a17c0de };
 
-typedef struct layout {
-    unsigned char *block;
-    unsigned char *aux_block;
-    ki_rows rows;
-} layout;
-
-/* Copies the rows of a set to `offset` bytes from a 64-byte line, with gaps that hold rubbish. */
-static void lay_out(layout *to, const kc_set *set, unsigned offset, uint64_t *random)
+void kc_lay_out(kc_layout *to, const kc_set *set, unsigned offset, uint64_t *random)
 {
     static const size_t gaps[] = {0, 1, 3, 13, 52, 64}, aux_strides[] = {16, 20, 64};
     static const uint32_t lines[] = {0, 2, 8, 64};
@@ -30,7 +23,7 @@ static void lay_out(layout *to, const kc_set *set, unsigned offset, uint64_t *ra
     memset(to->block, 0xff, bytes);
     memset(to->aux_block, 0xff, 64 * (size_t)set->count);
     for (uint32_t r = 0; r < set->count; r++) {
-        memcpy(to->block + offset + r * stride, set->rows + r * set->row_bytes, set->row_bytes);
+        memcpy(to->block + offset + r * stride, kc_row(set, r), set->row_bytes);
         memcpy(to->aux_block + r * aux_stride, &set->aux[r], sizeof(ki_aux));
     }
     to->rows = (ki_rows){.base = to->block + offset,
@@ -39,6 +32,12 @@ static void lay_out(layout *to, const kc_set *set, unsigned offset, uint64_t *ra
                          .aux_stride = aux_stride,
                          .dim = set->dim,
                          .prefetch_lines = lines[check_below(random, 4)]};
+}
+
+void kc_layout_close(kc_layout *layout)
+{
+    free(layout->block);
+    free(layout->aux_block);
 }
 
 static void set_guards(uint32_t *keys)
@@ -91,21 +90,18 @@ static const char *check_layout(const kc_slot *slot, const kc_set *set, const ki
     return judge(slot, set, rows, "range", ids, n, keys, right);
 }
 
-const char *kc_check_shapes(const kc_slot *slot, const kc_set *set, unsigned offset,
-                            uint64_t *random)
+const char *kc_check_shapes(const kc_slot *slot, kc_set *set, unsigned offset, uint64_t *random)
 {
     uint32_t right[KC_MOST_ROWS];
     ki_rows packed = kc_view(set);
-    ki_query query;
-    layout odd;
+    kc_layout odd;
     if (set->count > KC_MOST_ROWS)
         return kc_say(slot, set, "%u rows are more than the check has room for", set->count);
-    slot->kernel->prepare(set->query, set->dim, set->scratch, &query);
+    const ki_query *query = kc_prepare(slot, set, 0);
     for (uint32_t r = 0; r < set->count; r++)
-        right[r] = slot->kernel->pair(&query, &packed, r);
-    lay_out(&odd, set, offset, random);
-    const char *why = check_layout(slot, set, &query, &odd.rows, right, random);
-    free(odd.block);
-    free(odd.aux_block);
+        right[r] = slot->kernel->pair(query, &packed, r);
+    kc_lay_out(&odd, set, offset, random);
+    const char *why = check_layout(slot, set, query, &odd.rows, right, random);
+    kc_layout_close(&odd);
     return why;
 }

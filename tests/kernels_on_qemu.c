@@ -10,86 +10,94 @@
 #include "tests/kernel_cases.h"
 #include <string.h>
 
-enum { ROWS = 41 };
+enum { ROWS = 41, QUERIES = 9 };
 
-static const uint32_t dims[] = {1,  2,  3,  4,  5,  7,  8,  9,  15, 16,  17,  19,  23,
-                                31, 32, 33, 47, 48, 63, 64, 65, 97, 100, 128, 130, 784};
+static const uint32_t dims[] = {1,  2,  3,  4,  5,  7,  8,  9,  15,  16,  17,  19,  23, 31,
+                                32, 33, 47, 48, 63, 64, 65, 97, 100, 128, 130, 270, 784};
 
-static const char *check_fill(const kc_slot *slot, uint32_t dim, int fill, uint64_t *random)
+static const char *check_set(const kc_slot *slots, size_t count, kc_set *set, uint64_t *random)
 {
     kc_truth truths[ROWS];
-    kc_set set;
-    kc_open(&set, slot->type, dim, ROWS, fill, check_random(random));
+    const char *why = NULL;
+    const size_t n = check_below(random, 24);
     for (uint32_t r = 0; r < ROWS; r++)
-        truths[r] = kc_true_distance(slot->metric, slot->type, set.query,
-                                     set.rows + r * set.row_bytes, dim);
-    size_t n = check_below(random, 24);
-    const char *why = kc_check_truth(slot, &set, truths, n, random);
-    if (!why)
-        why = kc_check_shapes(slot, &set, check_below(random, 64), random);
-    if (!why && fill == 0)
-        why = kc_check_fence(slot, &set, n, random);
-    kc_close(&set);
+        truths[r] = kc_true_distance(slots->metric, set, 0, r);
+    for (size_t i = 0; i < count && !why; i++) {
+        why = kc_check_truth(&slots[i], set, truths, n, random);
+        if (!why)
+            why = kc_check_shapes(&slots[i], set, check_below(random, 64), random);
+        if (!why)
+            why = kc_check_tile(&slots[i], set, 1 + check_below(random, QUERIES), (uint32_t)n,
+                                check_below(random, 64), random);
+    }
+    if (!why && kc_exact(set->pairing))
+        why = kc_check_same_keys(slots, count, set);
+    if (!why && set->fill == 0)
+        why = kc_check_fence(slots, count, set, n, random);
     return why;
 }
 
-static const char *check_slot(const kc_slot *slot, uint64_t *random)
+static const char *check_rules(const kc_slot *slots, size_t count, uint64_t *random)
 {
     const char *why = NULL;
-    for (size_t i = 0; i < sizeof dims / sizeof *dims && !why; i++)
-        for (int fill = 0; fill < kc_fills(slot->type) && !why; fill++)
-            why = check_fill(slot, dims[i], fill, random);
-    if (!why)
-        why = kc_check_rules(slot, 3, random);
-    return why ? why : kc_check_rules(slot, 33, random);
-}
-
-/* The widest slots must come from where they should: u8 from the top level, f32 from neon. */
-static const char *check_provenance(const kc_slot *slot)
-{
-    ki_isa from = slot->kernel->from[KI_GATHER];
-    bool dotprod = !strcmp(slot->level, "dotprod") && slot->type == KITH_F32;
-    const char *wanted = dotprod ? "neon" : slot->level;
-    if (strcmp(ki_isa_name(from), wanted))
-        return kc_say(slot, NULL, "gather is filled by %s, not by %s", ki_isa_name(from), wanted);
-    return NULL;
-}
-
-static const char *check_bytes_agree(const kc_level *levels, size_t n, uint64_t *random)
-{
-    const char *why = NULL;
-    for (size_t i = 0; i < sizeof dims / sizeof *dims && !why; i++) {
-        kc_set set;
-        kc_open(&set, KITH_U8, dims[i], ROWS, KC_BYTES, check_random(random));
-        why = kc_check_levels_agree(levels, n, &set);
-        kc_close(&set);
+    for (size_t i = 0; i < count && !why; i++) {
+        why = kc_check_rules(&slots[i], 3, false, random);
+        if (!why)
+            why = kc_check_rules(&slots[i], 33, kc_takes_f32(slots[i].pairing), random);
     }
     return why;
+}
+
+/* Every kernel of one metric and pairing: all dimensions, the fills in turn. */
+static const char *check_slots(kith_metric metric, ki_pairing pairing, uint64_t *random)
+{
+    const kc_slot *slots;
+    const size_t count = kc_variants(metric, pairing, &slots);
+    const char *why = NULL;
+    for (size_t i = 0; i < 2 * sizeof dims / sizeof *dims && count && !why; i++) {
+        const bool from_f32 = kc_takes_f32(pairing) && check_below(random, 2);
+        const int fill = i % 2 ? (int)(i / 2) % kc_fills(pairing) : 0;
+        kc_set set;
+        kc_open_queries(&set, pairing, from_f32, dims[i / 2], ROWS, QUERIES, fill,
+                        check_random(random));
+        why = check_set(slots, count, &set, random);
+        kc_close(&set);
+    }
+    return why ? why : check_rules(slots, count, random);
+}
+
+/* u8 must come from dotprod where that is there, f32 from neon. */
+static const char *check_provenance(uint64_t features)
+{
+    ki_kernels table;
+    ki_kernels_fill(features, &table);
+    const ki_isa bytes = features & KI_BIT(KI_ISA_DOTPROD) ? KI_ISA_DOTPROD : KI_ISA_NEON;
+    if (table.at[KITH_L2SQ][KI_F32].from[KI_GATHER] != KI_ISA_NEON)
+        return "gather of f32 is not filled by neon";
+    if (table.at[KITH_L2SQ][KI_U8].from[KI_GATHER] < bytes)
+        return "gather of u8 is filled by a lower level than there is";
+    return kc_missing();
 }
 
 int main(int argc, char **argv)
 {
-    kc_level levels[KI_ISA_COUNT];
+    ki_isa levels[KC_MOST_LEVELS];
     uint64_t random = check_seed();
-    size_t n = kc_levels(levels);
-    if (argc != 2 || strcmp(levels[n - 1].name, argv[1])) {
-        printf("the highest level found is %s, not %s\n", levels[n - 1].name,
+    const size_t n = kc_levels(levels);
+    const char *highest = ki_isa_name(n ? levels[n - 1] : KI_ISA_SCALAR);
+    if (argc != 2 || strcmp(highest, argv[1])) {
+        printf("the highest level found is %s, not %s\n", highest,
                argc > 1 ? argv[1] : "(no argument)");
         return 1;
     }
-    const char *why = check_bytes_agree(levels, n, &random);
-    for (size_t l = 0; l < n; l++)
-        for (int slots = 0; slots < KI_METRIC_COUNT * KI_TYPE_COUNT && !why; slots++) {
-            kc_slot slot = kc_slot_of(&levels[l], (kith_metric)(slots / KI_TYPE_COUNT),
-                                      (kith_type)(slots % KI_TYPE_COUNT));
-            why = check_provenance(&slot);
-            if (!why)
-                why = check_slot(&slot, &random);
-        }
+    const char *why = check_provenance(ki_cpu_features());
+    for (int slots = 0; slots < KI_METRIC_COUNT * KI_PAIRING_COUNT && !why; slots++)
+        why = check_slots((kith_metric)(slots / KI_PAIRING_COUNT),
+                          (ki_pairing)(slots % KI_PAIRING_COUNT), &random);
     if (why) {
         printf("%s\n", why);
         return 1;
     }
-    printf("%zu levels up to %s: all kernels right\n", n, levels[n - 1].name);
+    printf("%zu levels up to %s: all kernels right\n", n + 1, highest);
     return 0;
 }

@@ -18,6 +18,8 @@ static struct matrix make(enum element element, uint64_t rows, uint32_t dim, uin
             ((float *)matrix.data)[i] = check_unit(random) * 1e3f;
         else if (element == ELEMENT_I32)
             ((int32_t *)matrix.data)[i] = (int32_t)check_random(random);
+        else if (element == ELEMENT_F16) /* finite: not all bits of the exponent */
+            ((uint16_t *)matrix.data)[i] = (uint16_t)(check_random(random) & 0xbfff);
         else
             ((uint8_t *)matrix.data)[i] = (uint8_t)check_random(random);
     }
@@ -49,7 +51,7 @@ static void written_files_come_back(void **state)
         enum element element;
     } file[] = {{"a.fbin", ELEMENT_F32}, {"a.u8bin", ELEMENT_U8}, {"a.i8bin", ELEMENT_I8},
                 {"a.ibin", ELEMENT_I32}, {"f.npy", ELEMENT_F32},  {"u.npy", ELEMENT_U8},
-                {"i.npy", ELEMENT_I8},   {"n.NPY", ELEMENT_I32}};
+                {"i.npy", ELEMENT_I8},   {"n.NPY", ELEMENT_I32},  {"h.npy", ELEMENT_F16}};
     uint64_t random = check_seed();
     (void)state;
     for (size_t i = 0; i < sizeof file / sizeof file[0]; i++) {
@@ -149,6 +151,35 @@ static void conversion_is_exact_or_refused(void **state)
     matrix_free(&matrix);
 }
 
+/* Every half but those that are no numbers goes to f32 and back, and stands for what IEEE says. */
+static void halves_are_exact(void **state)
+{
+    struct sentence why = {""};
+    struct matrix matrix = {.element = ELEMENT_F16, .rows = 62, .dim = 1024};
+    uint16_t *const half = malloc(62 * 1024 * sizeof *half);
+    (void)state;
+    assert_non_null(half);
+    for (uint32_t i = 0; i < 31 * 1024; i++) {
+        half[i] = (uint16_t)i;
+        half[31 * 1024 + i] = (uint16_t)(i | 0x8000);
+    }
+    matrix.data = memcpy(malloc(62 * 1024 * sizeof *half), half, 62 * 1024 * sizeof *half);
+    assert_true(matrix_convert(&matrix, ELEMENT_F32, "halves", &why));
+    const float *const wide = matrix.data;
+    assert_true(wide[1] == 0x1p-24f && wide[0x3c00] == 1 && wide[0x7bff] == 65504);
+    assert_true(wide[31 * 1024 + 0x3e00] == -1.5f && wide[0x400] == 0x1p-14f);
+    for (uint32_t i = 1; i < 31 * 1024; i++)
+        assert_true(wide[i] > wide[i - 1]);
+    assert_true(matrix_convert(&matrix, ELEMENT_F16, "halves", &why));
+    assert_memory_equal(matrix.data, half, 62 * 1024 * sizeof *half);
+    assert_true(matrix_convert(&matrix, ELEMENT_F32, "halves", &why));
+    ((float *)matrix.data)[1025] = 2049.0f / 2048 + 0x1p-20f;
+    assert_false(matrix_convert(&matrix, ELEMENT_F16, "halves", &why));
+    assert_non_null(strstr(why.text, "row 1, column 1"));
+    matrix_free(&matrix);
+    free(half);
+}
+
 static void a_failed_write_leaves_the_old_file(void **state)
 {
     uint64_t random = check_seed();
@@ -178,6 +209,7 @@ int main(void)
         cmocka_unit_test(idx_is_read_plain_and_compressed),
         cmocka_unit_test(ids_with_distances_are_read),
         cmocka_unit_test(conversion_is_exact_or_refused),
+        cmocka_unit_test(halves_are_exact),
         cmocka_unit_test(a_failed_write_leaves_the_old_file),
     };
     return cmocka_run_group_tests(tests, files_make, files_remove);

@@ -30,11 +30,16 @@ static void stores(void **state)
     o.dim = 65536;
     store_refuses(&o, KITH_EINVAL, "65536");
     o = good;
-    o.type = (kith_type)2;
-    store_refuses(&o, KITH_EINVAL, "2 is no row type");
+    o.type = (kith_type)6;
+    store_refuses(&o, KITH_EINVAL, "6 is no row type");
     o = good;
-    o.metric = (kith_metric)3;
-    store_refuses(&o, KITH_EINVAL, "3 is no metric");
+    o.metric = (kith_metric)5;
+    store_refuses(&o, KITH_EINVAL, "5 is no metric");
+    o.metric = KITH_HAMMING;
+    store_refuses(&o, KITH_EINVAL, "hamming is no metric of u8 rows");
+    o.type = KITH_B1;
+    o.metric = KITH_COSINE;
+    store_refuses(&o, KITH_EINVAL, "cosine is no metric of b1 rows");
     o = good;
     o.keys = (kith_key_kind)5;
     store_refuses(&o, KITH_EINVAL, "5");
@@ -114,12 +119,52 @@ static void vectors(void **state)
     matrix_free(&rows);
 }
 
+static void refuses_vector(kith_type type, kith_metric metric, uint32_t dim, const void *vector,
+                           const char *part)
+{
+    kith_store_options options = kith_store_defaults(dim, type, metric);
+    kith_store_stats stats = {.size = sizeof stats};
+    kith_store *store = NULL;
+    must(kith_store_open(NULL, &options, &store));
+    must_fail(kith_store_put_u64(store, 1, vector), KITH_EINVAL, part);
+    must_fail(kith_store_load(store, NULL, vector, 1, NULL, NULL), KITH_EINVAL, part);
+    must(kith_store_stat(store, &stats));
+    assert_int_equal(stats.live, 0);
+    kith_store_close(store);
+}
+
+/* Half floats that are no numbers, a norm that only bf16 can reach, and bits behind the last. */
+static void vectors_of_the_small_types(void **state)
+{
+    (void)state;
+    const uint16_t f16_nan[3] = {0x3c00, 0, 0xfe01}, f16_infinite[3] = {0, 0xfc00, 0x7bff};
+    const uint16_t bf16_nan[3] = {0x7f81, 0, 0}, bf16_infinite[3] = {0x3f80, 0x7f80, 0};
+    const uint16_t bf16_long[3] = {0x7f7f, 0x7f7f, 0x7f7f};
+    const unsigned char stray[2] = {0xff, 0x06}, full[2] = {0xff, 0x01};
+    refuses_vector(KITH_F16, KITH_IP, 3, f16_nan, "element 2 of vector 0 is not a number");
+    refuses_vector(KITH_F16, KITH_L2SQ, 3, f16_infinite, "element 1 of vector 0 is infinite");
+    refuses_vector(KITH_BF16, KITH_COSINE, 3, bf16_nan, "element 0 of vector 0 is not a number");
+    refuses_vector(KITH_BF16, KITH_IP, 3, bf16_infinite, "element 1 of vector 0 is infinite");
+    refuses_vector(KITH_BF16, KITH_COSINE, 3, bf16_long, "norm");
+    refuses_vector(KITH_B1, KITH_HAMMING, 9, stray, "bit 9 of vector 0 is set, and it has 9 bits");
+    refuses_vector(KITH_B1, KITH_JACCARD, 9, stray, "bit 9");
+    kith_store_options options = kith_store_defaults(9, KITH_B1, KITH_HAMMING);
+    kith_store *store = NULL;
+    unsigned char got[2];
+    must(kith_store_open(NULL, &options, &store));
+    must(kith_store_put_u64(store, 1, full));
+    must(kith_store_get_u64(store, 1, got));
+    assert_memory_equal(got, full, sizeof got);
+    kith_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stores),
         cmocka_unit_test(keys),
         cmocka_unit_test(vectors),
+        cmocka_unit_test(vectors_of_the_small_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,11 +128,13 @@ static void flat_equals_naive(void **state)
     uint64_t random = check_seed();
     for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-            for (int metric = KITH_L2SQ; metric <= KITH_COSINE; metric++)
-                for (int type = KITH_F32; type <= KITH_U8; type++) {
-                    size_t n = sizes[i] == MOST_ROWS && dims[d] != 17 ? 400 : sizes[i];
-                    check_scene((kith_type)type, (kith_metric)metric, dims[d], n, &random);
-                }
+            for (size_t k = 0; k < KINDS; k++) {
+                const bool first = kinds[k].type == KITH_F32 || kinds[k].type == KITH_U8;
+                if (!first && dims[d] > 500)
+                    continue; /* a minute of naive sums */
+                size_t n = sizes[i] == MOST_ROWS && !(first && dims[d] == 17) ? 400 : sizes[i];
+                check_scene(kinds[k].type, kinds[k].metric, dims[d], n, &random);
+            }
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 /* Property: the graph is a function of keys, vectors, their order and the options: equal for every
- * number of threads and, for u8 rows, on every level of the ladder; another seed, another order or
- * one vector that differs gives another graph. A graph that is built in two parts is valid too.
+ * number of threads and, for u8, i8 and b1 rows, on every level of the ladder; another seed,
+ * another order or one vector that differs gives another graph. A graph that is built in two parts
+ * is valid too.
  */
 #include "tests/index_data.h"
 
@@ -34,31 +35,37 @@ static void threads_do_not_matter(void **state)
 {
     (void)state;
     uint64_t random = check_seed();
-    for (int type = KITH_F32; type <= KITH_U8; type++) {
-        matrix rows = matrix_clustered((kith_type)type, DIM, N, 20, &random);
+    for (size_t k = 0; k < KINDS; k++) {
+        const kith_metric metric = kinds[k].metric;
+        if (metric != KITH_L2SQ && metric != KITH_HAMMING)
+            continue;
+        matrix rows = matrix_clustered(kinds[k].type, DIM, N, 20, &random);
         static const uint32_t threads[] = {2, 3, 8};
         kith_index_options options = options_of(1, NULL);
-        uint64_t alone = build_digest(&rows, KITH_L2SQ, &options);
+        uint64_t alone = build_digest(&rows, metric, &options);
         for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
             options.threads = threads[i];
-            assert_true(build_digest(&rows, KITH_L2SQ, &options) == alone);
+            assert_true(build_digest(&rows, metric, &options) == alone);
         }
         matrix_free(&rows);
     }
 }
 
-static void instruction_sets_do_not_matter_for_u8(void **state)
+static void instruction_sets_do_not_matter_for_integers(void **state)
 {
     (void)state;
     uint64_t random = check_seed();
-    for (int metric = KITH_L2SQ; metric <= KITH_COSINE; metric++) {
-        matrix rows = matrix_clustered(KITH_U8, DIM, N / 2, 20, &random);
+    for (size_t k = 0; k < KINDS; k++) {
+        const kith_metric metric = kinds[k].metric;
+        if (kinds[k].type != KITH_U8 && kinds[k].type != KITH_I8 && kinds[k].type != KITH_B1)
+            continue;
+        matrix rows = matrix_clustered(kinds[k].type, DIM, N / 2, 20, &random);
         kith_index_options options = options_of(2, "scalar");
-        uint64_t scalar = build_digest(&rows, (kith_metric)metric, &options);
+        uint64_t scalar = build_digest(&rows, metric, &options);
         const char *level;
         for (size_t i = 1; (level = kith_cpu_level(i)); i++) {
             options.cpu = level;
-            assert_true(build_digest(&rows, (kith_metric)metric, &options) == scalar);
+            assert_true(build_digest(&rows, metric, &options) == scalar);
         }
         matrix_free(&rows);
     }
@@ -127,7 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_do_not_matter),
-        cmocka_unit_test(instruction_sets_do_not_matter_for_u8),
+        cmocka_unit_test(instruction_sets_do_not_matter_for_integers),
         cmocka_unit_test(everything_else_matters),
         cmocka_unit_test(two_parts_make_a_valid_graph),
     };

@@ -9,12 +9,12 @@
 static void types_and_metrics(void **state)
 {
     (void)state;
-    for (int i = KITH_F32; i <= KITH_U8; i++) {
+    for (int i = KITH_F32; i <= KITH_B1; i++) {
         kith_type type = (kith_type)99;
         must(kith_type_parse(kith_type_name((kith_type)i), &type));
         assert_int_equal(type, i);
     }
-    for (int i = KITH_L2SQ; i <= KITH_COSINE; i++) {
+    for (int i = KITH_L2SQ; i <= KITH_JACCARD; i++) {
         kith_metric metric = (kith_metric)99;
         must(kith_metric_parse(kith_metric_name((kith_metric)i), &metric));
         assert_int_equal(metric, i);
@@ -24,9 +24,9 @@ static void types_and_metrics(void **state)
     must_fail(kith_type_parse("F32", &type), KITH_EINVAL, "F32");
     must_fail(kith_metric_parse("", &metric), KITH_EINVAL, "''");
     assert_true(type == KITH_U8 && metric == KITH_IP);
-    assert_null(kith_type_name((kith_type)2));
+    assert_null(kith_type_name((kith_type)6));
     assert_null(kith_type_name((kith_type)-1));
-    assert_null(kith_metric_name((kith_metric)3));
+    assert_null(kith_metric_name((kith_metric)5));
     assert_int_equal(kith_vector_bytes(KITH_F32, 3), 12);
     assert_int_equal(kith_vector_bytes(KITH_U8, 3), 3);
     assert_int_equal(kith_vector_bytes((kith_type)7, 3), 0);
@@ -45,8 +45,10 @@ static void ladder(void **state)
     for (size_t i = levels; i-- > 0;) {
         snprintf(name, sizeof name, "%s", kith_cpu_level(i));
         setenv("KITH_CPU", name, 1);
-        assert_string_equal(kith_cpu_level(i), name);
-        assert_null(kith_cpu_level(i + 1));
+        size_t last = 0; /* a level need not contain all of those before it */
+        while (kith_cpu_level(last + 1))
+            last++;
+        assert_string_equal(kith_cpu_level(last), name);
     }
     if (saved)
         setenv("KITH_CPU", saved, 1);

@@ -7,31 +7,29 @@
  */
 #include "tests/check.h"
 #include "tests/kernel_cases.h"
+#include <string.h>
 
-static kc_level levels[KI_ISA_COUNT];
-static size_t level_count;
-
-static int set_up(void **state)
+/* Every variant of the metrics that take dimension number i. */
+static void check_dim(ki_pairing pairing, uint32_t dim, size_t i, size_t n, uint64_t *random)
 {
-    (void)state;
-    level_count = kc_levels(levels);
-    return level_count ? 0 : -1;
-}
-
-static void check_dim(uint32_t dim, size_t n, uint64_t *random)
-{
-    for (int type = 0; type < KI_TYPE_COUNT; type++) {
-        kc_set set;
-        kc_open(&set, (kith_type)type, dim, 1 + check_below(random, 17), 0, check_random(random));
-        for (int metric = 0; metric < KI_METRIC_COUNT; metric++)
-            for (size_t l = 0; l < level_count; l++) {
-                kc_slot slot = kc_slot_of(&levels[l], (kith_metric)metric, (kith_type)type);
-                const char *why = kc_check_fence(&slot, &set, n, random);
-                if (why)
-                    fail_msg("%s", why);
-            }
-        kc_close(&set);
+    const bool from_f32 = kc_takes_f32(pairing) && check_below(random, 2);
+    const kc_slot *variants;
+    bool open = false;
+    kc_set set;
+    for (int metric = 0; metric < KI_METRIC_COUNT; metric++) {
+        const size_t count = kc_variants((kith_metric)metric, pairing, &variants);
+        if (!count || !kc_takes_dimension((kith_metric)metric, pairing, i))
+            continue;
+        if (!open)
+            kc_open(&set, pairing, from_f32, dim, 1 + check_below(random, 17), 0,
+                    check_random(random));
+        open = true;
+        const char *why = kc_check_fence(variants, count, &set, n, random);
+        if (why)
+            fail_msg("%s", why);
     }
+    if (open)
+        kc_close(&set);
 }
 
 static void every_dimension(void **state)
@@ -39,17 +37,21 @@ static void every_dimension(void **state)
     uint64_t random = check_seed();
     uint32_t dim;
     (void)state;
-    for (size_t i = 0; (dim = kc_dimension(i)) != 0; i++)
-        check_dim(dim, i * 7 % 41, &random);
+    for (int p = 0; p < KI_PAIRING_COUNT; p++)
+        for (size_t i = 0; (dim = kc_dimension((ki_pairing)p, i)) != 0; i++)
+            check_dim((ki_pairing)p, dim, i, i * 7 % 41, &random);
 }
 
 static void every_count_of_rows(void **state)
 {
     uint64_t random = check_seed();
     (void)state;
-    for (size_t n = 0; n <= 40; n++)
-        check_dim(1 + check_below(&random, 130), n, &random);
+    for (int p = 0; p < KI_PAIRING_COUNT; p++)
+        for (size_t n = 0; n <= 40; n++)
+            check_dim((ki_pairing)p, 1 + check_below(&random, 130), n, n, &random);
 }
+
+static const kc_slot *scalar; /* what the mutants below wrap */
 
 /* The scalar kernel of one element more than there is: the last row crosses the fence. */
 static void one_too_far(const ki_query *query, const ki_rows *rows, const uint32_t *ids, size_t n,
@@ -59,21 +61,46 @@ static void one_too_far(const ki_query *query, const ki_rows *rows, const uint32
     ki_rows wider = *rows;
     longer.dim++;
     wider.dim++;
-    levels[0].table.at[KITH_L2SQ][KITH_F32].gather(&longer, &wider, ids, n, keys);
+    scalar->kernel->gather(&longer, &wider, ids, n, keys);
 }
 
-static void reading_too_far_is_caught(void **state)
+/* A tile that takes one row more than it was asked for. */
+static void one_row_more(const ki_query *queries, size_t m, const void *packed, const ki_rows *rows,
+                         uint32_t first, size_t n, uint32_t *keys, size_t stride)
+{
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j <= n; j++)
+            keys[i * stride + (j < n ? j : 0)] =
+                scalar->kernel->pair(&queries[i], rows, first + (uint32_t)j);
+    (void)packed;
+}
+
+/* A pack that writes as if there were a whole group of queries more. */
+static void one_group_more(const ki_query *queries, size_t m, void *packed)
+{
+    memset(packed, 0, ki_pack_bytes(KI_F32, queries->dim, m + 32));
+}
+
+static void reaching_too_far_is_caught(void **state)
 {
     uint64_t random = check_seed();
-    kc_slot slot = kc_slot_of(&levels[0], KITH_L2SQ, KITH_F32);
-    ki_kernel broken = *slot.kernel;
-    kc_set set;
     (void)state;
-    broken.gather = one_too_far;
-    slot.kernel = &broken;
-    kc_open(&set, KITH_F32, 19, 5, 0, check_random(&random));
-    assert_non_null(kc_check_fence(&slot, &set, 5, &random));
-    kc_close(&set);
+    assert_true(kc_variants(KITH_L2SQ, KI_F32, &scalar) > 0);
+    for (int mutant = 0; mutant < 3; mutant++) {
+        ki_kernel broken = *scalar->kernel;
+        kc_slot slot = *scalar;
+        kc_set set;
+        slot.kernel = &broken;
+        if (mutant == 0)
+            broken.gather = one_too_far;
+        else if (mutant == 1)
+            broken.tile = one_row_more;
+        else
+            broken.pack = one_group_more;
+        kc_open(&set, KI_F32, false, 19, 5, 0, check_random(&random));
+        assert_non_null(kc_check_fence(&slot, 1, &set, 5, &random));
+        kc_close(&set);
+    }
 }
 
 int main(void)
@@ -81,7 +108,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_dimension),
         cmocka_unit_test(every_count_of_rows),
-        cmocka_unit_test(reading_too_far_is_caught),
+        cmocka_unit_test(reaching_too_far_is_caught),
     };
-    return cmocka_run_group_tests(tests, set_up, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
