@@ -20,7 +20,9 @@ cmake -S "$KITH_ROOT" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release $(options)
     -DKITH_BENCH=ON -DKITH_TESTS=OFF -DKITH_TOOL=OFF -DKITH_INSTALL=OFF >/dev/null
 log=$build/kernels.log
 cmake --build "$build" --target bench_kernels >"$log" || { cat "$log" >&2; exit 1; }
-"$build/bench_kernels" --benchmark_filter='^(pairloop|gather|gather_prefetch2)/l2sq/(f32|f16|bf16|u8|i8)/[^/]*/(128|768)/(L2|DRAM)$' \
+shapes='(pairloop|gather|gather_prefetch2)'
+rows='(f32|f16|bf16|u8|i8)'
+"$build/bench_kernels" --benchmark_filter="^$shapes/l2sq/$rows/[^/]*/(128|768)/(L2|DRAM)\$" \
     --benchmark_repetitions=9 --benchmark_min_time=0.02 \
     --benchmark_enable_random_interleaving=true \
     --benchmark_out="$json" --benchmark_out_format=json "$@" >/dev/null

@@ -46,7 +46,8 @@ void bench_failed(struct bench *bench, const char *device, const char *isa, cons
 
 bool bench_in_integers(const struct bench *bench)
 {
-    return bench->data.type == KITH_U8 && bench->data.metric != KITH_COSINE;
+    return (bench->data.type == KITH_U8 || bench->data.type == KITH_I8) &&
+           bench->data.metric != KITH_COSINE;
 }
 
 void bench_progress(struct progress *progress, double budget)

@@ -81,10 +81,21 @@ static bool make_folder(const char *path, struct sentence *why)
     return sentence_fail(why, "%s is no folder and cannot be made one: %s", path, strerror(errno));
 }
 
+/* The file format that holds these rows as they are. */
+static const char *extension_of(enum element element)
+{
+    static const char *const extensions[] = {[ELEMENT_F32] = "fbin",
+                                             [ELEMENT_U8] = "u8bin",
+                                             [ELEMENT_I8] = "i8bin",
+                                             [ELEMENT_I32] = "ibin",
+                                             [ELEMENT_F16] = "npy"};
+    return extensions[element];
+}
+
 static int get_set(const struct dataset *set, uint32_t k, const char *folder, bool json)
 {
     struct sentence why;
-    const char *const extension = set->type == KITH_U8 ? "u8bin" : "fbin";
+    const char *const extension = extension_of(set->base.element);
     if (!make_folder(folder, &why))
         return terminal_fail(TOOL_FAILED, "%s", why.text);
     char *const path[GET_FILES] = {heap_format("%s/%s.base.%s", folder, set->name, extension),
@@ -113,8 +124,8 @@ int data_get_main(int argc, char **argv)
     const struct syntax syntax = {
         .verb = "data get",
         .operands = "NAME|FILE",
-        .about = "Writes the rows and queries of a data set as .u8bin or .fbin and their exact\n"
-                 "neighbours as .ibin, and prints the three paths.",
+        .about = "Writes the rows and queries of a data set as .u8bin, .i8bin, .fbin or .npy and\n"
+                 "their exact neighbours as .ibin, and prints the three paths.",
         .examples = "kith data get fashion-mnist-784-euclidean --out data\n"
                     "kith data get fashion-mnist-784-angular --rows 10000 --nq 100 -k 10",
         .options = options,

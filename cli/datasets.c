@@ -200,12 +200,12 @@ static bool open_file(const struct dataset_wish *wish, struct dataset *out, stru
 
 /* ---- both --------------------------------------------------------------------------------- */
 
-/* u8 stays u8 only when both are; everything else is searched as f32. */
+/* Rows and queries of one element stay what they are; all else is searched as f32. */
 static bool agree_on_type(struct dataset *set, struct sentence *why)
 {
     if (set->base.element == ELEMENT_I32 || set->queries.element == ELEMENT_I32)
         return sentence_fail(why, "%s: rows of i32 are ids, not vectors", set->name);
-    if (set->base.element != ELEMENT_U8 || set->queries.element != ELEMENT_U8) {
+    if (set->base.element != set->queries.element) {
         if (!matrix_convert(&set->base, ELEMENT_F32, set->name, why) ||
             !matrix_convert(&set->queries, ELEMENT_F32, set->name, why))
             return false;

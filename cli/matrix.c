@@ -19,21 +19,42 @@
 
 const char *element_name(enum element element)
 {
-    static const char *const name[] = {"f32", "u8", "i8", "i32"};
+    static const char *const name[] = {"f32", "u8", "i8", "i32", "f16"};
     return name[element];
 }
 
 size_t element_bytes(enum element element)
 {
+    if (element == ELEMENT_F16)
+        return 2;
     return element == ELEMENT_U8 || element == ELEMENT_I8 ? 1 : 4;
 }
 
 bool element_type(enum element element, kith_type *out)
 {
-    if (element != ELEMENT_F32 && element != ELEMENT_U8)
+    static const kith_type types[] = {
+        [ELEMENT_F32] = KITH_F32,
+        [ELEMENT_U8] = KITH_U8,
+        [ELEMENT_I8] = KITH_I8,
+        [ELEMENT_F16] = KITH_F16,
+    };
+    if (element == ELEMENT_I32)
         return false;
-    *out = element == ELEMENT_F32 ? KITH_F32 : KITH_U8;
+    *out = types[element];
     return true;
+}
+
+/* The exponent's bias is 15 here and 127 in an f32; without an exponent, units of 2^-24. */
+float element_half(uint16_t half)
+{
+    const uint32_t size = half & 0x7fffu;
+    const uint32_t bits =
+        size >= 0x7c00 ? 0x7f800000u | (size & 0x3ff) << 13 : (size + (112u << 10)) << 13;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    if (size < 0x400)
+        x = (float)size * 0x1p-24f;
+    return half & 0x8000 ? -x : x;
 }
 
 size_t matrix_bytes(const struct matrix *matrix)
@@ -149,13 +170,21 @@ static bool input_open(const char *path, struct input *out, struct sentence *why
 
 static bool all_finite(const struct matrix *matrix, const char *path, struct sentence *why)
 {
-    const float *const value = matrix->data;
     const size_t count = (size_t)matrix->rows * matrix->dim;
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(value[i]))
+    for (size_t i = 0; i < count; i++) {
+        const float value = matrix->element == ELEMENT_F32
+                                ? ((const float *)matrix->data)[i]
+                                : element_half(((const uint16_t *)matrix->data)[i]);
+        if (!isfinite(value))
             return sentence_fail(why, "%s: row %zu, column %zu is %s", path, i / matrix->dim,
-                                 i % matrix->dim, isnan(value[i]) ? "NaN" : "infinite");
+                                 i % matrix->dim, isnan(value) ? "NaN" : "infinite");
+    }
     return true;
+}
+
+static bool is_float(enum element element)
+{
+    return element == ELEMENT_F32 || element == ELEMENT_F16;
 }
 
 bool matrix_read(const char *path, const char *part, uint64_t limit_rows, struct matrix *out,
@@ -173,7 +202,7 @@ bool matrix_read(const char *path, const char *part, uint64_t limit_rows, struct
         good = sentence_fail(why, "%s has no part \"%s\": only HDF5 files have parts", path, part);
     good = good && read(&input, &matrix, why);
     fclose(input.stream);
-    if (good && matrix.element == ELEMENT_F32 && !(part && strcmp(part, "distances") == 0))
+    if (good && is_float(matrix.element) && !(part && strcmp(part, "distances") == 0))
         good = all_finite(&matrix, path, why);
     if (good)
         *out = matrix;
@@ -194,10 +223,23 @@ static double load(const struct matrix *matrix, size_t i)
         return ((const uint8_t *)matrix->data)[i];
     case ELEMENT_I8:
         return ((const int8_t *)matrix->data)[i];
+    case ELEMENT_F16:
+        return element_half(((const uint16_t *)matrix->data)[i]);
     case ELEMENT_I32:
         break;
     }
     return ((const int32_t *)matrix->data)[i];
+}
+
+/* The f16 of a value that is one. */
+static uint16_t to_half(double value)
+{
+    int exponent;
+    const uint16_t sign = signbit(value) ? 0x8000 : 0;
+    const double size = fabs(value), part = frexp(size, &exponent);
+    if (size < 0x1p-14)
+        return (uint16_t)(sign | (uint16_t)(size * 0x1p24));
+    return (uint16_t)(sign | ((exponent + 13) * 1024 + (int)(part * 2048)));
 }
 
 static bool fits(enum element element, double value)
@@ -209,6 +251,8 @@ static bool fits(enum element element, double value)
                  [ELEMENT_I32] = {INT32_MIN, INT32_MAX}};
     if (element == ELEMENT_F32)
         return isnan(value) || (double)(float)value == value;
+    if (element == ELEMENT_F16)
+        return fabs(value) < 65536 && (double)element_half(to_half(value)) == value;
     return value >= range[element].least && value <= range[element].most && value == rint(value);
 }
 
@@ -217,6 +261,8 @@ static void save(enum element element, void *data, size_t i, double value)
 {
     if (element == ELEMENT_F32)
         ((float *)data)[i] = (float)value;
+    else if (element == ELEMENT_F16)
+        ((uint16_t *)data)[i] = to_half(value);
     else if (element == ELEMENT_U8)
         ((uint8_t *)data)[i] = (uint8_t)value;
     else if (element == ELEMENT_I8)

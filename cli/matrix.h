@@ -1,8 +1,8 @@
 /* matrix.h - rows of numbers from and to files.
  *
  * Read: idx-ubyte (plain or gzip), fvecs, bvecs, ivecs, fbin, u8bin, i8bin, ibin, npy (version 1
- * to 3; f4, u1, i1, i4 in C order) and ann-benchmarks HDF5 where the build has libhdf5. idx, npy,
- * gzip and HDF5 are told by their first bytes, the rest by extension. Written: fbin, u8bin,
+ * to 3; f4, f2, u1, i1, i4 in C order) and ann-benchmarks HDF5 where the build has libhdf5. idx,
+ * npy, gzip and HDF5 are told by their first bytes, the rest by extension. Written: fbin, u8bin,
  * i8bin, ibin, npy.
  *
  * A file is believed only after its header was compared with its size: nothing is allocated for
@@ -14,7 +14,7 @@
 #include "kith.h"
 #include "cli/sentence.h"
 
-enum element { ELEMENT_F32, ELEMENT_U8, ELEMENT_I8, ELEMENT_I32 };
+enum element { ELEMENT_F32, ELEMENT_U8, ELEMENT_I8, ELEMENT_I32, ELEMENT_F16 };
 
 struct matrix {
     enum element element;
@@ -24,12 +24,15 @@ struct matrix {
     uint32_t picture_width, picture_height; /* of idx files with three axes; else 0 */
 };
 
-/* "f32", "u8", "i8", "i32"; 4 or 1. */
+/* "f32", "u8", "i8", "i32", "f16"; 4, 2 or 1. */
 const char *element_name(enum element element);
 size_t element_bytes(enum element element);
 
-/* The library's type of an element; false for those it does not search (i8, i32). */
+/* The library's type of an element; false for the one it does not search, i32. */
 bool element_type(enum element element, kith_type *out);
+
+/* What the 16 bits of an f16 stand for. */
+float element_half(uint16_t half);
 
 /* Bytes of all rows. Fits by construction. */
 size_t matrix_bytes(const struct matrix *matrix);

@@ -57,7 +57,7 @@ static void write_bin_header(const struct matrix *matrix, FILE *file)
 /* Version 1: the whole header is padded with spaces to a multiple of 64 and ends in '\n'. */
 static void write_npy_header(const struct matrix *matrix, FILE *file)
 {
-    static const char *const descr[] = {"<f4", "|u1", "|i1", "<i4"};
+    static const char *const descr[] = {"<f4", "|u1", "|i1", "<i4", "<f2"};
     char text[192];
     memset(text, ' ', sizeof text);
     memcpy(text, "\x93NUMPY\x01", 8); /* the eighth byte is the terminator: minor version 0 */

@@ -1,7 +1,7 @@
 /* npy.c - NumPy's array file, versions 1 to 3, with two axes in C order.
  *
  * The header is a Python dictionary in text. NumPy writes it in one way only, so it is searched
- * for its three keys rather than parsed as Python. Anything that cannot be read as rows of f4,
+ * for its three keys rather than parsed as Python. Anything that cannot be read as rows of f4, f2,
  * u1, i1 or i4 is refused with what the file says instead.
  */
 #include "cli/formats.h"
@@ -34,6 +34,7 @@ static bool element_of(const struct input *input, const char *descr, enum elemen
         const char *descr;
         enum element element;
     } known[] = {{"'<f4'", ELEMENT_F32},
+                 {"'<f2'", ELEMENT_F16},
                  {"'|u1'", ELEMENT_U8},
                  {"'|i1'", ELEMENT_I8},
                  {"'<i4'", ELEMENT_I32}};
@@ -43,7 +44,8 @@ static bool element_of(const struct input *input, const char *descr, enum elemen
             return true;
         }
     }
-    return sentence_fail(why, "%s: element type %.12s; read are '<f4', '|u1', '|i1' and '<i4'",
+    return sentence_fail(why,
+                         "%s: element type %.12s; read are '<f4', '<f2', '|u1', '|i1' and '<i4'",
                          input->path, descr ? descr : "missing");
 }
 

@@ -1,8 +1,8 @@
 /* recall.c - the judge of a search: distances computed again, each row counted once.
  *
  * It touches no index and no file. Integer sums fit: 33025 dimensions of 255 squared are below
- * 2^31. The loops are plain so that the compiler may make vectors of them; the judge is never
- * inside a timed region.
+ * 2^31, and so are 65535 of 128 squared. The loops are plain so that the compiler may make vectors
+ * of them; the judge is never inside a timed region.
  */
 #include "cli/recall.h"
 
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "cli/heap.h"
+#include "cli/matrix.h"
 
 #define ANNB_SLACK 1e-3 /* ann-benchmarks' epsilon, an absolute distance */
 
@@ -40,6 +41,48 @@ static struct sums sums_f32(const float *a, const float *b, uint32_t dim)
     return s;
 }
 
+static struct sums sums_i8(const int8_t *a, const int8_t *b, uint32_t dim)
+{
+    int32_t aa = 0, bb = 0, ab = 0;
+    for (uint32_t i = 0; i < dim; i++) {
+        aa += a[i] * a[i];
+        bb += b[i] * b[i];
+        ab += a[i] * b[i];
+    }
+    return (struct sums){aa, bb, ab};
+}
+
+static struct sums sums_f16(const uint16_t *a, const uint16_t *b, uint32_t dim)
+{
+    struct sums s = {0, 0, 0};
+    for (uint32_t i = 0; i < dim; i++) {
+        const double x = element_half(a[i]), y = element_half(b[i]);
+        s.aa += x * x;
+        s.bb += y * y;
+        s.ab += x * y;
+    }
+    return s;
+}
+
+static double squared_difference_f16(const uint16_t *a, const uint16_t *b, uint32_t dim)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < dim; i++) {
+        const double d = (double)element_half(a[i]) - (double)element_half(b[i]);
+        sum += d * d;
+    }
+    return sum;
+}
+
+static struct sums sums_of(kith_type type, const void *a, const void *b, uint32_t dim)
+{
+    if (type == KITH_U8)
+        return sums_u8(a, b, dim);
+    if (type == KITH_I8)
+        return sums_i8(a, b, dim);
+    return type == KITH_F16 ? sums_f16(a, b, dim) : sums_f32(a, b, dim);
+}
+
 static double squared_difference_f32(const float *a, const float *b, uint32_t dim)
 {
     double sum = 0;
@@ -56,7 +99,9 @@ double recall_distance(kith_metric metric, kith_type type, uint32_t dim, const v
     /* aa + bb - 2ab is exact in integers but cancels in floating point. */
     if (metric == KITH_L2SQ && type == KITH_F32)
         return squared_difference_f32(a, b, dim);
-    struct sums s = type == KITH_U8 ? sums_u8(a, b, dim) : sums_f32(a, b, dim);
+    if (metric == KITH_L2SQ && type == KITH_F16)
+        return squared_difference_f16(a, b, dim);
+    struct sums s = sums_of(type, a, b, dim);
     if (metric == KITH_L2SQ)
         return s.aa + s.bb - 2 * s.ab;
     if (metric == KITH_IP)
