@@ -3,7 +3,7 @@
 #
 #     sh bench/kernels.sh [--benchmark_... flags]
 #
-# Installs what is missing, builds build/bench/bench_kernels (Google Benchmark), runs it with nine
+# Installs what is missing, builds build/bench/kith-bench-kernels (Google Benchmark), runs it with nine
 # repetitions of every kernel in random order, and prints the median and the least nanoseconds of a
 # distance, and the ratios pair loop : gather of both; above 1, gather is faster. All numbers come
 # from one run. On a busy machine trust the least more than the median, and the ratios more than
@@ -22,7 +22,7 @@ log=$build/kernels.log
 cmake --build "$build" --target bench_kernels >"$log" || { cat "$log" >&2; exit 1; }
 shapes='(pairloop|gather|gather_prefetch2)'
 rows='(f32|f16|bf16|u8|i8)'
-"$build/bench_kernels" --benchmark_filter="^$shapes/l2sq/$rows/[^/]*/(128|768)/(L2|DRAM)\$" \
+"$build/kith-bench-kernels" --benchmark_filter="^$shapes/l2sq/$rows/[^/]*/(128|768)/(L2|DRAM)\$" \
     --benchmark_repetitions=9 --benchmark_min_time=0.02 \
     --benchmark_enable_random_interleaving=true \
     --benchmark_out="$json" --benchmark_out_format=json "$@" >/dev/null

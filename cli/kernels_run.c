@@ -37,7 +37,7 @@ const char *kernels_program(const char *given)
     tool[length] = 0;
     const char *const slash = strrchr(tool, '/');
     const int folder = slash ? (int)(slash - tool) : 0;
-    const int wanted = snprintf(path, sizeof path, "%.*s/bench_kernels", folder, tool);
+    const int wanted = snprintf(path, sizeof path, "%.*s/kith-bench-kernels", folder, tool);
     return wanted < (int)sizeof path && access(path, X_OK) == 0 ? path : NULL;
 }
 
@@ -199,7 +199,8 @@ static int start(const char *program, char **arguments, pid_t *child)
 json_t *kernels_measure(const struct kernels_run *run)
 {
     char least[64], repetitions[64], format[] = "--benchmark_format=json";
-    char interleave[] = "--benchmark_enable_random_interleaving=true", name[] = "bench_kernels";
+    char interleave[] = "--benchmark_enable_random_interleaving=true",
+         name[] = "kith-bench-kernels";
     const char *const program = kernels_program(run->program);
     char *const filter = heap_format("--benchmark_filter=^(peak|read|rows)/|%s", run->filter);
     snprintf(least, sizeof least, "--benchmark_min_time=%g", run->seconds);
@@ -209,7 +210,7 @@ json_t *kernels_measure(const struct kernels_run *run)
     const int from = program ? start(program, arguments, &child) : -1;
     free(filter);
     if (from < 0) {
-        terminal_fail(TOOL_FAILED, "%s cannot be run", program ? program : "bench_kernels");
+        terminal_fail(TOOL_FAILED, "%s cannot be run", program ? program : "kith-bench-kernels");
         return NULL;
     }
     FILE *const stream = fdopen(from, "r");

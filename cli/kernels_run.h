@@ -1,7 +1,7 @@
 /* kernels_run.h - measurements of the kernels, by the benchmark program that lies beside the tool.
  *
- * May include jansson and kith.h. The tool itself measures nothing here: bench_kernels does, under
- * Google Benchmark, and its JSON is turned into a share of what the machine can do.
+ * May include jansson and kith.h. The tool itself measures nothing here: kith-bench-kernels does,
+ * under Google Benchmark, and its JSON is turned into a share of what the machine can do.
  */
 #ifndef KERNELS_RUN_H
 #define KERNELS_RUN_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 struct kernels_run {
-    const char *program; /* NULL: bench_kernels beside the tool */
+    const char *program; /* NULL: kith-bench-kernels beside the tool */
     const char *filter;  /* --benchmark_filter */
     double seconds;      /* at least, a measurement */
     unsigned repetitions;

@@ -1,8 +1,9 @@
 /* kernels_verb.c - `kith kernels`: which instruction set fills each slot, and how near its limit.
  *
- * The names come from the library and are there in every build. The times come from bench_kernels
- * (kernels_run.c), which is built where Google Benchmark is and lies beside the tool. The shares
- * are of one run on one machine: the limits are measured in the same run, between the kernels.
+ * The names come from the library and are there in every build. The times come from
+ * kith-bench-kernels (kernels_run.c), which is built where Google Benchmark is and lies beside the
+ * tool. The shares are of one run on one machine: the limits are measured in the same run, between
+ * the kernels.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -184,8 +185,9 @@ static int show(const struct choice *choice, const struct arguments *arguments)
     int code = TOOL_OK;
     const bool program = !choice->names && kernels_program(choice->program);
     if (!choice->names && !program)
-        terminal_note("no bench_kernels beside the tool (it is built where Google Benchmark is): "
-                      "names only");
+        terminal_note(
+            "no kith-bench-kernels beside the tool (it is built where Google Benchmark is): "
+            "names only");
     if (json_array_size(kernels) == 0)
         code = terminal_fail(TOOL_USAGE, "no kernel has metric %s and rows %s",
                              choice->metric ? choice->metric : "any",
@@ -221,7 +223,8 @@ int kernels_main(int argc, char **argv)
          NULL},
         {"repetitions", 'r', OPTION_U32, &choice.repetitions, "N", "of which the median counts (3)",
          1, 99, NULL},
-        {"program", 0, OPTION_TEXT, &choice.program, "FILE", "another bench_kernels", 0, 0, NULL},
+        {"program", 0, OPTION_TEXT, &choice.program, "FILE", "another kith-bench-kernels", 0, 0,
+         NULL},
     };
     const struct syntax syntax = {
         .verb = "kernels",

@@ -14,7 +14,7 @@ needed="gcc libc6-dev cmake ninja-build pkg-config libxxhash-dev libcmocka-dev l
 
 # Each of these adds something; what is lost without it stands in `without`.
 wanted="libopenblas-dev opencl-c-headers ocl-icd-libopencl1 pocl-opencl-icd libhdf5-dev
-    dataset-fashion-mnist"
+    dataset-fashion-mnist g++ libbenchmark-dev"
 
 say()
 {
@@ -39,6 +39,7 @@ without()
     opencl-*) echo "no OpenCL device is used" ;;
     ocl-icd-* | pocl-*) echo "the CPU is not among the OpenCL devices" ;;
     libhdf5-dev) echo "HDF5 files cannot be read" ;;
+    g++ | libbenchmark-dev) echo "kith kernels names the kernels and measures none" ;;
     dataset-*) echo "the data set has to be given as files" ;;
     *) echo "the tests that use it are skipped" ;;
     esac

@@ -13,7 +13,7 @@ KITH_ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 peers=${KITH_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/kith/peers}-kernels
 
 # shellcheck disable=SC2086 # the list is words
-install $wanted g++ python3-venv python3-dev libbenchmark-dev
+install $wanted python3-venv python3-dev
 build release peer_loops || exit 1
 [ -x "$peers/bin/python" ] || python3 -m venv "$peers"
 "$peers/bin/python" -c 'import numkong, faiss' 2>/dev/null || {

@@ -13,7 +13,7 @@ KITH_ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 peers=${KITH_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/kith/peers}
 
 # shellcheck disable=SC2086 # the list is words
-install $wanted g++ python3-venv python3-dev
+install $wanted python3-venv python3-dev
 build release libkith.so || exit 1
 if [ ! -x "$peers/bin/python" ]; then
     python3 -m venv "$peers"
