@@ -93,6 +93,20 @@ INLINE float32x4_t aux_inv_norm(four aux)
     return vreinterpretq_f32_u32(vzip1q_u32(ac, bd));
 }
 
+INLINE float32x4_t aux_norm2(four aux)
+{
+    const uint32x4_t ac = vzip1q_u32(aux_words(aux.r0), aux_words(aux.r2));
+    const uint32x4_t bd = vzip1q_u32(aux_words(aux.r1), aux_words(aux.r3));
+    return vreinterpretq_f32_u32(vzip2q_u32(ac, bd));
+}
+
+INLINE uint32x4_t aux_sum(four aux)
+{
+    const uint32x4_t ac = vzip2q_u32(aux_words(aux.r0), aux_words(aux.r2));
+    const uint32x4_t bd = vzip2q_u32(aux_words(aux.r1), aux_words(aux.r3));
+    return vzip2q_u32(ac, bd);
+}
+
 INLINE uint32x4_t aux_inorm2(four aux)
 {
     const uint32x4_t ac = vzip2q_u32(aux_words(aux.r0), aux_words(aux.r2));
@@ -147,6 +161,72 @@ INLINE uint32x4_t int_cosine_keys(const ki_query *query, uint32x4_t dot, four au
     const float32x4_t real = vcvtq_f32_s32(vreinterpretq_s32_u32(dot));
     const float32x4_t x = vmulq_f32(real, vdupq_n_f32(query->inv_norm));
     return float_keys(vsubq_f32(vdupq_n_f32(1.0f), vmulq_f32(x, aux_inv_norm(aux))));
+}
+
+/* The query is not of unit length yet. */
+INLINE uint32x4_t bb_cosine_keys(const ki_query *query, float32x4_t dot, four aux)
+{
+    return f32_cosine_keys(query, vmulq_f32(dot, vdupq_n_f32(query->inv_norm)), aux);
+}
+
+INLINE uint32x4_t q8_l2sq_keys(const ki_query *query, float32x4_t dot, four aux)
+{
+    const float32x4_t norms = vaddq_f32(vdupq_n_f32(query->bias), aux_norm2(aux));
+    return float_keys(vsubq_f32(norms, vaddq_f32(dot, dot)));
+}
+
+/* A bias of -0 less a dot of +0 is -0, which adding +0 mends. */
+INLINE uint32x4_t q8_ip_keys(const ki_query *query, float32x4_t dot, four aux)
+{
+    (void)aux;
+    const float32x4_t distance = vsubq_f32(vdupq_n_f32(query->bias), dot);
+    return float_keys(vaddq_f32(distance, vdupq_n_f32(0.0f)));
+}
+
+INLINE uint32x4_t b1_hamming_keys(const ki_query *query, uint32x4_t differ, four aux)
+{
+    (void)query, (void)aux;
+    return differ;
+}
+
+/* Bits that both have, by bits that either has. Without any bit the quotient is NaN, and is
+ * replaced. */
+INLINE uint32x4_t b1_jaccard_keys(const ki_query *query, uint32x4_t both, four aux)
+{
+    const uint32x4_t all = vaddq_u32(vdupq_n_u32((uint32_t)query->sum), aux_sum(aux));
+    const uint32x4_t either = vsubq_u32(all, both);
+    const float32x4_t same = vdivq_f32(vcvtq_f32_u32(both), vcvtq_f32_u32(either));
+    const uint32x4_t distance = vreinterpretq_u32_f32(vsubq_f32(vdupq_n_f32(1.0f), same));
+    const uint32x4_t none = vceqzq_u32(either);
+    return float_keys(vreinterpretq_f32_u32(vbicq_u32(distance, none)));
+}
+
+/* Codes 0..15 stand for 16 x - 120: q.(16 x - 120) = 16 q.x - 120 * sum of q. */
+INLINE uint32x4_t q4_dot(const ki_query *query, uint32x4_t sum)
+{
+    return vsubq_u32(vshlq_n_u32(sum, 4), vdupq_n_u32((uint32_t)(120 * query->sum)));
+}
+
+/* What the signs of a row say about the query, in its own units. */
+INLINE float32x4_t q1_similarity(const ki_query *query, uint32x4_t sum, four aux)
+{
+    const uint32x4_t whole = vsubq_u32(vaddq_u32(sum, sum), vdupq_n_u32((uint32_t)query->sum));
+    const float32x4_t real = vcvtq_f32_s32(vreinterpretq_s32_u32(whole));
+    return vmulq_f32(vmulq_f32(vdupq_n_f32(query->scale), real), aux_inv_norm(aux));
+}
+
+INLINE uint32x4_t q1_l2sq_keys(const ki_query *query, uint32x4_t sum, four aux)
+{
+    const float32x4_t s = q1_similarity(query, sum, aux);
+    const float32x4_t norms = vaddq_f32(vdupq_n_f32(query->bias), aux_norm2(aux));
+    return float_keys(vsubq_f32(norms, vaddq_f32(s, s)));
+}
+
+INLINE uint32x4_t q1_ip_keys(const ki_query *query, uint32x4_t sum, four aux)
+{
+    const float32x4_t s = q1_similarity(query, sum, aux);
+    const float32x4_t distance = vsubq_f32(vdupq_n_f32(query->bias), s);
+    return float_keys(vaddq_f32(distance, vdupq_n_f32(0.0f)));
 }
 
 #endif

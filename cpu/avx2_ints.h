@@ -202,7 +202,7 @@ static void q1_prepare(const void *vector, uint32_t dim, void *scratch, ki_query
 #define V(x) i8_##x
 #include "cpu/bytes_tmpl.h"
 
-#include "cpu/x86_bits_tmpl.h"
-#include "cpu/x86_codes_tmpl.h"
+#include "cpu/bits_tmpl.h"
+#include "cpu/codes_tmpl.h"
 
 #endif

@@ -16,7 +16,7 @@ INLINE int_vec int_popcount(__m512i x)
     return (int_vec)_mm512_popcnt_epi64(x);
 }
 
-#include "cpu/x86_bits_tmpl.h"
+#include "cpu/bits_tmpl.h"
 
 void ki_fill_avx512popcnt(ki_kernels *table)
 {

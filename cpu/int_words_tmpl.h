@@ -1,8 +1,8 @@
 /* int_words_tmpl.h - a template: the words of a vocabulary that all integer sums share.
  *
- * Included once for each type by the files of cpu/ for x86-64, which first define V(x), the
- * vocabulary (sums_tmpl.h), and have the words int_vec, int_total, int_zero, int_total1, int_total4
- * and so on of ymm_ints.h or zmm_ints.h. What is left to write is how rows and queries are read:
+ * Included once for each type by the files of cpu/, which first define V(x), the vocabulary
+ * (sums_tmpl.h), and have the words int_vec, int_total, int_zero, int_total1, int_total4 and so on
+ * of ymm_ints.h, zmm_ints.h or arm_ints.h. What is left to write is how rows and queries are read:
  * chunk, bits_each, query, query_at, load and tail. V is undefined again at the end.
  */
 typedef int_vec V(vec);

@@ -4,7 +4,7 @@
 #     test_kernels_neon_qemu.sh SOURCE BUILD
 #
 # Cross-compiles the kernels and their checks (no cmocka there: kernels_on_qemu.c) for aarch64 and
-# runs them under qemu as three processors: one without the dot product and two with it. Skipped
+# runs them under qemu as five processors: three without the dot product and two with it. Skipped
 # where the cross compiler or the emulator is missing; with both there, anything wrong is a failure.
 set -eu
 source=$1
@@ -35,10 +35,12 @@ compile cpu/neon.c -O3
 compile cpu/dotprod.c -O3 -march=armv8.2-a+dotprod
 $cc -static "$work"/*.o -lm -o "$work/kernels_on_qemu"
 
-run() { # MODEL LEVEL
+run() { # MODEL LEVEL [brief]
     printf '%s: ' "$1"
-    timeout 250 qemu-aarch64 -cpu "$1" "$work/kernels_on_qemu" "$2" || exit 1
+    timeout 250 qemu-aarch64 -cpu "$1" "$work/kernels_on_qemu" "$2" ${3:-} || exit 1
 }
 run cortex-a53 neon
+run cortex-a72 neon brief
 run neoverse-n1 dotprod
-run max dotprod
+run a64fx neon brief
+run max dotprod brief

@@ -72,8 +72,14 @@ static const struct {
     {KI_ISA_AMX, KI_I8, MATRIX},
     {KI_ISA_AMX, KI_BF16BF16, MATRIX},
 #elif defined(__aarch64__)
-    {KI_ISA_NEON, KI_F32, SHAPES},      {KI_ISA_NEON, KI_U8, OWN},
-    {KI_ISA_DOTPROD, KI_U8, OWN},
+    {KI_ISA_NEON, KI_F32, SHAPES},      {KI_ISA_NEON, KI_F16, SHAPES},
+    {KI_ISA_NEON, KI_BF16, BOTH},       {KI_ISA_NEON, KI_F32U8, SHAPES},
+    {KI_ISA_NEON, KI_F32I8, SHAPES},    {KI_ISA_NEON, KI_BF16BF16, SHAPES},
+    {KI_ISA_NEON, KI_Q8, SHAPES},       {KI_ISA_NEON, KI_U8, OWN},
+    {KI_ISA_NEON, KI_I8, OWN},          {KI_ISA_NEON, KI_B1, SHAPES},
+    {KI_ISA_NEON, KI_Q4, OWN},          {KI_ISA_NEON, KI_Q1, OWN},
+    {KI_ISA_DOTPROD, KI_U8, OWN},       {KI_ISA_DOTPROD, KI_I8, OWN},
+    {KI_ISA_DOTPROD, KI_Q4, OWN},       {KI_ISA_DOTPROD, KI_Q1, OWN},
 #endif
 };
 

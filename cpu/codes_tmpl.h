@@ -1,8 +1,9 @@
-/* x86_codes_tmpl.h - a template: the kernels of 4-bit and 1-bit codes for x86-64.
+/* codes_tmpl.h - a template: the kernels of 4-bit and 1-bit codes.
  *
- * Included once by a file of cpu/ that has the words of ymm_ints.h or zmm_ints.h, and has written
- * int_codes_dot(sum, a0, b0, a1, b1): a0 * b0 + a1 * b1, with a unsigned and at most 15, b signed,
- * added to 32-bit lanes. Makes q4_fill and q1_fill. Tested: avx2, avxvnni, avx512, avx512vnni.
+ * Included once by a file of cpu/ that has the words of ymm_ints.h, zmm_ints.h or arm_ints.h, and
+ * has written int_codes_dot(sum, a0, b0, a1, b1): a0 * b0 + a1 * b1, with a unsigned and at most
+ * 15, b signed, added to 32-bit lanes. Makes q4_fill and q1_fill. Tested: avx2, avxvnni, avx512,
+ * avx512vnni, neon, dotprod.
  *
  * Both are dot products of the code itself and the query; what the code stands for is put right
  * in the keys. 4 bits: low halves of a register's bytes meet the even elements of the query, high

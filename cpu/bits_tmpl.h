@@ -1,8 +1,9 @@
-/* x86_bits_tmpl.h - a template: the kernels of b1 rows for x86-64.
+/* bits_tmpl.h - a template: the kernels of b1 rows.
  *
- * Included once by a file of cpu/ that has the words of ymm_ints.h or zmm_ints.h, and has written
- * int_popcount(x): the bits set in x, in lanes that may be added as 32 bits. Makes b1_fill.
- * Tested: avx2, avx512, avx512popcnt.
+ * Included once by a file of cpu/ that has the words of ymm_ints.h, zmm_ints.h or arm_ints.h, and
+ * has written int_popcount(x): the bits set in x, in lanes that may be added as 32 bits. Makes
+ * b1_fill.
+ * Tested: avx2, avx512, avx512popcnt, neon.
  *
  * Hamming counts q ^ x. Jaccard counts q & x alone: the bits of either side are known. Rows are
  * short (96 to 192 bytes), so what is paid once a row decides: eight rows share one tree of
