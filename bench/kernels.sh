@@ -5,9 +5,9 @@
 #
 # Installs what is missing, builds build/bench/kith-bench-kernels (Google Benchmark), runs it with
 # nine repetitions of every kernel in random order, and prints the median and the least nanoseconds
-# of a distance, and the ratios pair loop : gather of both; above 1, gather is faster. All numbers come
-# from one run. On a busy machine trust the least more than the median, and the ratios more than
-# either. Flags go to Google Benchmark after this script's own; the whole result stays in
+# of a distance, and the ratios pair loop : gather of both; above 1, gather is faster. All numbers
+# come from one run. On a busy machine trust the least more than the median, and the ratios more
+# than either. Flags go to Google Benchmark after this script's own; the whole result stays in
 # build/bench/kernels.json.
 set -eu
 . "$(dirname "$0")/../tests/setup.sh"

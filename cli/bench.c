@@ -50,6 +50,22 @@ bool bench_in_integers(const struct bench *bench)
            bench->data.metric != KITH_COSINE;
 }
 
+bool bench_level_adds(const struct bench *bench, const char *level, bool exact)
+{
+    kith_kernel_options options =
+        kith_kernel_defaults(bench->data.base.dim, bench->data.type, bench->data.metric);
+    kith_kernel_info info = {.size = sizeof info};
+    kith_kernel *kernel = NULL;
+    options.cpu = level;
+    if (kith_kernel_open(&options, &kernel) || kith_kernel_stat(kernel, &info)) {
+        kith_kernel_close(kernel);
+        return true; /* the measurement will say what is wrong */
+    }
+    const bool adds = strcmp(exact ? info.tile : info.gather, level) == 0;
+    kith_kernel_close(kernel);
+    return adds;
+}
+
 void bench_progress(struct progress *progress, double budget)
 {
     double done = seconds_now() - progress->started;

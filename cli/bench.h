@@ -54,6 +54,10 @@ void bench_failed(struct bench *bench, const char *device, const char *isa, cons
 /* Whether every distance is a sum of integers, so that every machine must find the same bits. */
 bool bench_in_integers(const struct bench *bench);
 
+/* Does this level of the ladder do the walk's work (or, `exact`, that of exact search) itself, or
+ * does a lower one still do it, so that there is nothing new to measure? */
+bool bench_level_adds(const struct bench *bench, const char *level, bool exact);
+
 /* Shows how much of `budget` seconds has gone since the bar was begun. */
 void bench_progress(struct progress *progress, double budget);
 

@@ -300,7 +300,10 @@ static size_t list_targets(const struct bench *b, struct target *targets, kith_d
     size_t n = 0;
     const char *isa;
     for (size_t i = 0; bench_wants(b, "cpu") && (isa = kith_cpu_level(i)); i++)
-        targets[n++] = (struct target){"cpu", isa, isa, !kith_cpu_level(i + 1)};
+        if (bench_level_adds(b, isa, true))
+            targets[n++] = (struct target){"cpu", isa, isa, false};
+    if (n)
+        targets[n - 1].best = true;
     for (size_t i = 0; i < kith_devices_count(b->devices); i++) {
         infos[i].size = sizeof infos[i];
         if (kith_devices_get(b->devices, i, &infos[i]) || !infos[i].usable)

@@ -72,11 +72,11 @@ static struct pass pass_of(const struct walk *walk, const struct contender *c, u
     return pass;
 }
 
-static const char *best_isa(void)
+static const char *best_isa(const struct walk *walk)
 {
     const char *isa, *best = "scalar";
     for (size_t i = 0; (isa = kith_cpu_level(i)); i++)
-        best = isa;
+        best = bench_level_adds(walk->bench, isa, false) ? isa : best;
     return best;
 }
 
@@ -90,9 +90,10 @@ static void choose_contenders(struct walk *walk)
 {
     const char *isa;
     for (size_t i = 0; (isa = kith_cpu_level(i)); i++)
-        add_contender(walk, isa, 1);
+        if (bench_level_adds(walk->bench, isa, false))
+            add_contender(walk, isa, 1);
     if (walk->bench->threads > 1)
-        add_contender(walk, best_isa(), walk->bench->threads);
+        add_contender(walk, best_isa(walk), walk->bench->threads);
 }
 
 /* Leaves the contender out when it cannot search at all. The queries are those of an even sample:
@@ -368,7 +369,7 @@ void bench_walk(struct bench *bench, kith_index *graph, double seconds)
     walk->deadline = walk->started + seconds;
     walk->survey = (struct survey){.bench = bench,
                                    .graph = graph,
-                                   .isa = best_isa(),
+                                   .isa = best_isa(walk),
                                    .deadline = walk->started + SURVEY_SHARE * seconds,
                                    .progress = &walk->progress,
                                    .budget = seconds};
