@@ -41,9 +41,10 @@
  * - Vectors are dense arrays of the store's row type, `dim` elements, no padding, aligned as C
  *   aligns that type. A query has the row type of the store, unless its options say f32.
  *
- * Threads: any number of threads may search one index at a time, each with its own searcher or
- * through kith_index_search. Calls that change a store or an index (put, delete, load, build,
- * close) need that store and its indexes to themselves. Different stores are independent.
+ * Threads: a store synchronises itself. Any number of threads may search one index at a time, each
+ * with its own searcher or through kith_index_search, but not while its store is written to or the
+ * index is built: calls that change either need the index to themselves. Different stores are
+ * independent.
  *
  * Not promised: that graph bytes of f32, f16 and bf16 rows are the same on every instruction set
  * (those of u8, i8 and b1 rows are), and that the distance of a hit carries more than f32
@@ -81,7 +82,9 @@ typedef enum kith_status {
     KITH_EUNSUPPORTED = -6, /* a combination that this build does not do */
     KITH_ENODEVICE = -7,    /* the device asked for is absent or unusable */
     KITH_EDEVICE = -8,      /* a device failed while working */
-    KITH_ECANCELLED = -9    /* the progress callback asked to stop */
+    KITH_ECANCELLED = -9,   /* the progress callback asked to stop */
+    KITH_EEXISTS = -10,     /* the key, or the file, is there already */
+    KITH_EBUSY = -11        /* another process, or something still open, stands in the way */
 } kith_status;
 
 /* The name of a status, such as "invalid argument". Static; never NULL. */
@@ -134,43 +137,105 @@ KITH_API size_t kith_vector_bytes(kith_type type, uint32_t dim);
  * Level `i` from 0; NULL beyond the last, so a loop needs no count. */
 KITH_API const char *kith_cpu_level(size_t i);
 
-/* ---- Store ------------------------------------------------------------------------------- */
+/* ---- Store -------------------------------------------------------------------------------
+ * A store maps a key to an *item*: one vector, and up to 64 KiB of metadata that Kith does not
+ * read. It lives in memory (path NULL) or in one file, and does the same in both.
+ *
+ * What a file promises. A *commit* (one call that writes) happens whole or not at all. After a
+ * crash or a power cut the file holds the state after some commit: at least the last one that
+ * was promised, as `durability` says. Nothing else is left behind, whatever was going on. Damage
+ * that no power cut explains is reported (KITH_ECORRUPT), never quietly cut off. After a failed
+ * sync the store is read-only until it is opened again. One process writes; others may read.
+ *
+ * Threads: all of this may be called from any thread at any time, but open, close and compact.
+ * Writers queue; readers never wait for the disk. */
 
 typedef struct kith_store kith_store;
 
 typedef enum kith_key_kind {
-    KITH_KEYS_U64,  /* keys are 64-bit numbers */
-    KITH_KEYS_BYTES /* keys are 1 to 512 bytes */
+    KITH_KEYS_U64,  /* keys are 64-bit numbers: a pointer to a uint64_t, and key_len 8 */
+    KITH_KEYS_BYTES /* keys are 1 to 512 bytes, ordered as by memcmp */
 } kith_key_kind;
+
+typedef enum kith_durability {
+    KITH_DURABLE_COMMIT,   /* what a call has written is on disk when it returns */
+    KITH_DURABLE_INTERVAL, /* it is within interval_ms */
+    KITH_DURABLE_NONE      /* it is after the next sync, checkpoint or close */
+} kith_durability;
+
+typedef enum kith_open_mode {
+    KITH_OPEN_OR_CREATE,
+    KITH_OPEN_EXISTING, /* ENOTFOUND when there is no such file */
+    KITH_OPEN_NEW,      /* EEXISTS when there is */
+    KITH_OPEN_READ_ONLY /* as of the last checkpoint, if another process writes meanwhile */
+} kith_open_mode;
 
 typedef struct kith_store_options {
     size_t size;
-    uint32_t dim; /* 1..65535; at most 33025 for u8, so that integer sums cannot overflow */
+    uint32_t dim; /* 1..65535; at most 33025 for u8, so that integer sums cannot overflow; 0 with
+                     KITH_OPEN_EXISTING or _READ_ONLY: a file of any shape */
     kith_type type;
     kith_metric metric;
     kith_key_kind keys;
+    kith_open_mode open; /* this and what follows: of files */
+    kith_durability durability;
+    uint32_t interval_ms; /* 1..3,600,000 */
 } kith_store_options;
 
 KITH_API kith_store_options kith_store_defaults(uint32_t dim, kith_type type, kith_metric metric);
 
-/* Opens a store in memory (path NULL), which the caller closes. Stores in files are not in this
- * version. Errors: EINVAL (dimension, type, metric), EUNSUPPORTED (a path), ENOMEM. */
+/* Opens a store in memory (path NULL) or in a file, which is recovered first if it needs to be.
+ * options NULL opens the file that is there, whatever it holds; with options the file must hold
+ * the same dimension, type, metric and kind of keys. The caller owns *out and closes it.
+ * Errors: EINVAL (options; another shape than the file's), ENOTFOUND, EEXISTS, EBUSY (another
+ * writer), ECORRUPT, EUNSUPPORTED (a file of another version or byte order), EIO, ENOMEM. */
 KITH_API kith_status kith_store_open(const char *path, const kith_store_options *options,
                                      kith_store **out);
 
-/* Frees everything. Indexes on the store must be closed first. */
+/* Saves what is not saved, as a checkpoint, and frees everything. Indexes, snapshots and cursors
+ * on the store must be closed first. Who wants to know whether the checkpoint succeeded calls
+ * kith_store_checkpoint before; what was promised to be on disk is safe either way. */
 KITH_API void kith_store_close(kith_store *store);
 
-/* Stores a copy of `vector` (dim elements) under the key, replacing the vector that was there.
- * A failed put changes nothing. Errors: EINVAL (key kind or length, NaN or infinity, with its
- * position; under cosine a norm beyond f32; set bits behind the last dimension), ENOMEM. */
+/* What the store holds: the options that would make another one like it. */
+KITH_API kith_status kith_store_describe(const kith_store *store, kith_store_options *out);
+
+typedef enum kith_op_kind {
+    KITH_PUT,     /* the item, in place of the one that may be there */
+    KITH_PUT_NEW, /* EEXISTS when the key is there */
+    KITH_REPLACE, /* ENOTFOUND when it is not */
+    KITH_DELETE,  /* ENOTFOUND when it is not */
+    KITH_SET_META /* metadata alone: the vector stays, and so does its row number */
+} kith_op_kind;
+
+typedef struct kith_op {
+    kith_op_kind kind;
+    const void *key;
+    size_t key_len;
+    const void *vector; /* dim elements; puts and KITH_REPLACE */
+    const void *meta;   /* may be NULL with meta_len 0: no metadata */
+    size_t meta_len;    /* at most 65,536 */
+} kith_op;
+
+/* One commit of n operations, in order; all take effect, or none and nothing changes. rows (n
+ * places, or NULL) receives the row number that each operation wrote or touched.
+ * Errors: EINVAL (key kind or length, NaN or infinity with its position, under cosine a norm
+ * beyond f32, set bits behind the last dimension; the sentence names the operation), EEXISTS,
+ * ENOTFOUND, ENOMEM, EIO (also: the store is read-only). */
+KITH_API kith_status kith_store_commit(kith_store *store, const kith_op *ops, size_t n,
+                                       uint32_t *rows);
+
+/* Commits of one operation: KITH_PUT without metadata, and KITH_DELETE. */
 KITH_API kith_status kith_store_put(kith_store *store, const void *key, size_t key_len,
                                     const void *vector);
 KITH_API kith_status kith_store_put_u64(kith_store *store, uint64_t key, const void *vector);
+KITH_API kith_status kith_store_del(kith_store *store, const void *key, size_t key_len);
+KITH_API kith_status kith_store_del_u64(kith_store *store, uint64_t key);
 
-/* Puts n vectors that lie one after the other. keys NULL means the numbers from 0 to n-1. Each
- * vector is checked before the first is put: bad input changes nothing. When cancelled, or out
- * of memory half-way, the vectors before that point stay. Errors: as put, ECANCELLED. */
+/* Puts n vectors that lie one after the other, in commits of some thousand. keys NULL means the
+ * numbers from 0 to n-1. Each vector is checked before the first is put: bad input changes
+ * nothing. When cancelled, or out of memory or disk half-way, the vectors before that point
+ * stay. Errors: as commit, ECANCELLED. */
 KITH_API kith_status kith_store_load(kith_store *store, const uint64_t *keys, const void *vectors,
                                      size_t n, kith_progress_fn progress, void *user);
 
@@ -179,24 +244,96 @@ KITH_API kith_status kith_store_get(const kith_store *store, const void *key, si
                                     void *vector);
 KITH_API kith_status kith_store_get_u64(const kith_store *store, uint64_t key, void *vector);
 
-/* Removes a key and its vector; searches no longer return it. Errors: EINVAL, ENOTFOUND. */
-KITH_API kith_status kith_store_del(kith_store *store, const void *key, size_t key_len);
-KITH_API kith_status kith_store_del_u64(kith_store *store, uint64_t key);
+/* Copies the metadata of a key to `meta`, which has room for `room` bytes; *meta_len (may be
+ * NULL) is how many there are. room 0 only asks. Errors: EINVAL (does not fit), ENOTFOUND. */
+KITH_API kith_status kith_store_get_meta(const kith_store *store, const void *key, size_t key_len,
+                                         void *meta, size_t room, size_t *meta_len);
 
 /* The key of a row number, as found in a kith_hit. *key points into the store, to 8 bytes in host
  * order for u64 keys, and is valid until the store changes. Errors: ENOTFOUND (no live row). */
 KITH_API kith_status kith_store_key(const kith_store *store, uint32_t row, const void **key,
                                     size_t *key_len);
 
+/* A *snapshot* is the store as it is now, for as long as it is open: later commits are not seen,
+ * and what it shows is not copied. It costs the space of what is deleted or replaced meanwhile.
+ * Close it before the store. Errors: ENOMEM. */
+typedef struct kith_snapshot kith_snapshot;
+KITH_API kith_status kith_snapshot_open(kith_store *store, kith_snapshot **out);
+KITH_API void kith_snapshot_close(kith_snapshot *snapshot);
+
+/* Pointers into the store, valid until the snapshot is closed. */
+typedef struct kith_item {
+    size_t size; /* set by the caller: sizeof(kith_item) */
+    const void *key;
+    size_t key_len;
+    const void *vector; /* aligned to 64 bytes */
+    const void *meta;   /* NULL when there is none */
+    size_t meta_len;
+    uint32_t row;
+} kith_item;
+
+/* The item of a key. Errors: EINVAL, ENOTFOUND. */
+KITH_API kith_status kith_snapshot_get(const kith_snapshot *snapshot, const void *key,
+                                       size_t key_len, kith_item *out);
+
+/* A *cursor* walks the items of a snapshot in key order: numbers by value, bytes as by memcmp.
+ * The first cursor of a store builds its ordered directory, an AVL tree, which takes time in
+ * proportion to the keys; from then on it is kept up to date. A cursor belongs to one thread at a
+ * time and is closed before its snapshot.
+ *
+ * With a prefix (byte keys; prefix_len 0: none) only keys that begin so are seen. first and last
+ * go to the ends, seek to the first key that is not below `key`, next and prev one further; each
+ * shows the item it came to. ENOTFOUND when there is none: the cursor is then before the first
+ * or behind the last, from where prev or next lead back. */
+typedef struct kith_cursor kith_cursor;
+KITH_API kith_status kith_cursor_open(const kith_snapshot *snapshot, const void *prefix,
+                                      size_t prefix_len, kith_cursor **out);
+KITH_API void kith_cursor_close(kith_cursor *cursor);
+KITH_API kith_status kith_cursor_first(kith_cursor *cursor, kith_item *out);
+KITH_API kith_status kith_cursor_last(kith_cursor *cursor, kith_item *out);
+KITH_API kith_status kith_cursor_seek(kith_cursor *cursor, const void *key, size_t key_len,
+                                      kith_item *out);
+KITH_API kith_status kith_cursor_next(kith_cursor *cursor, kith_item *out);
+KITH_API kith_status kith_cursor_prev(kith_cursor *cursor, kith_item *out);
+
 typedef struct kith_store_stats {
     size_t size;             /* set by the caller: sizeof(kith_store_stats) */
-    uint64_t live;           /* vectors that a get can find */
+    uint64_t live;           /* keys that a get can find */
     uint64_t rows;           /* row numbers ever used: live, free and quarantined */
     uint64_t row_bytes;      /* dim elements, without padding */
     uint64_t stride;         /* bytes from one row to the next, a multiple of 64 */
-    uint64_t resident_bytes; /* memory that the store holds: rows, side data, keys, directory */
+    uint64_t resident_bytes; /* memory that the store holds; not the pages of its file */
+    uint64_t live_bytes;     /* of live keys, vectors and metadata */
+    uint64_t dead_bytes;     /* of rows and metadata that nobody can get any more */
+    uint64_t file_bytes;     /* 0 in memory; file_bytes / live_bytes is the amplification */
+    uint64_t log_bytes;      /* of them, what the log takes */
+    uint64_t lsn;            /* number of the newest operation */
+    uint64_t durable_lsn;    /* of the newest that is known to be on disk */
 } kith_store_stats;
 KITH_API kith_status kith_store_stat(const kith_store *store, kith_store_stats *out);
+
+/* Waits until all that was committed is on disk. Errors: EIO. */
+KITH_API kith_status kith_store_sync(kith_store *store);
+
+/* Saves the state, so that the log begins anew: opening is then quick, and readers in other
+ * processes see it. Happens by itself now and then. Errors: EIO, ENOMEM. */
+KITH_API kith_status kith_store_checkpoint(kith_store *store);
+
+/* Compares what is on disk with its checksums: headers and records, and with full != 0 every
+ * vector, key and metadata byte. ECORRUPT with the first damage; EIO, ECANCELLED. */
+KITH_API kith_status kith_store_check(kith_store *store, int full, kith_progress_fn progress,
+                                      void *user);
+
+/* Writes the state of now to a new file, while others write. Rows are numbered anew. Nothing is at
+ * `path` until the copy is whole and on disk; a process that is killed meanwhile leaves a file
+ * path.part-... behind, which may be deleted. Errors: EEXISTS, EIO, ENOMEM, ECANCELLED. */
+KITH_API kith_status kith_store_backup(kith_store *store, const char *path,
+                                       kith_progress_fn progress, void *user);
+
+/* Gives dead space back: a new file takes the place of the old one; a power cut leaves one or the
+ * other. Needs the store to itself: EBUSY while a snapshot or an index is open. Rows are numbered
+ * anew. In memory it does nothing. Errors: EBUSY, EIO, ENOMEM, ECANCELLED. */
+KITH_API kith_status kith_store_compact(kith_store *store, kith_progress_fn progress, void *user);
 
 /* ---- Devices ----------------------------------------------------------------------------- */
 

@@ -62,7 +62,7 @@ static kith_status open_flat(kith_index *index, long ordinal)
                              : ki_opencl_open((uint32_t)ordinal, &device);
     if (status)
         return status;
-    return ki_flat_open(device, ordinal < 0, &index->kernels, store->table, &store->options,
+    return ki_flat_open(device, ordinal < 0, &index->kernels, store->engine, &store->options,
                         index->options.threads, &index->flat);
 }
 
@@ -76,7 +76,7 @@ static kith_status open_graph(kith_index *index, long ordinal)
                        ordinal);
     ki_graph_options options = {index->store->options.dim, o->m, o->ef_construction, o->alpha,
                                 o->seed};
-    return ki_graph_open(index->store->table, &options, &index->graph);
+    return ki_graph_open(index->store->engine, &options, &index->graph);
 }
 
 kith_status kith_index_create(kith_store *store, const kith_index_options *options,
@@ -103,7 +103,7 @@ kith_status kith_index_create(kith_store *store, const kith_index_options *optio
     index->on_host = ordinal < 0;
     ki_kernels_fill(features, &index->kernels);
     index->kernel = &index->kernels.at[store->options.metric][store->options.type];
-    ki_table_pin(store->table);
+    ki_store_pin(store->engine);
     status = chosen.kind == KITH_FLAT ? open_flat(index, ordinal) : open_graph(index, ordinal);
     if (status)
         kith_index_close(index);
@@ -118,7 +118,7 @@ void kith_index_close(kith_index *index)
         return;
     ki_graph_close(index->graph);
     ki_flat_close(index->flat);
-    ki_table_unpin(index->store->table);
+    ki_store_unpin(index->store->engine);
     ki_free(index);
 }
 

@@ -63,7 +63,7 @@ void ki_fill_hit(const kith_store *store, uint32_t row, double distance, kith_hi
     const void *key;
     size_t key_len;
     *out = (kith_hit){.row = row, .distance = (float)distance};
-    if (store->options.keys == KITH_KEYS_U64 && ki_table_key(store->table, row, &key, &key_len))
+    if (store->options.keys == KITH_KEYS_U64 && ki_store_key(store->engine, row, &key, &key_len))
         memcpy(&out->key, key, sizeof out->key);
 }
 
@@ -138,8 +138,8 @@ static kith_status scan_tail(kith_searcher *s, uint32_t first, uint32_t last)
 {
     kith_status status = KITH_OK;
     ki_walker *w = &s->walker;
-    const uint64_t *live = ki_table_live(s->index->store->table);
-    ki_row_set set = ki_table_row_set(s->index->store->table, &s->index->store->options);
+    const uint64_t *live = ki_store_live(s->index->store->engine);
+    ki_row_set set = ki_store_row_set(s->index->store->engine, &s->index->store->options);
     for (; first < last && !status; first += SCAN_BLOCK) {
         uint32_t n = last - first < SCAN_BLOCK ? last - first : SCAN_BLOCK;
         w->kernel->range(&w->query, &set.rows, first, n, w->keys);
@@ -155,12 +155,12 @@ static kith_status scan_tail(kith_searcher *s, uint32_t first, uint32_t last)
 static kith_status walk(kith_searcher *s, const void *query, uint64_t *answers)
 {
     ki_graph *graph = s->index->graph;
-    const ki_table *table = s->index->store->table;
-    const uint64_t *live = ki_table_live(table);
-    uint32_t key, rows = ki_table_rows(table);
+    const ki_store *engine = s->index->store->engine;
+    const uint64_t *live = ki_store_live(engine);
+    uint32_t key, rows = ki_store_rows(engine);
     ki_walker *w = &s->walker;
     kith_status status = KITH_OK;
-    w->live = ki_table_live_count(table) < rows ? live : NULL;
+    w->live = ki_store_live_count(engine) < rows ? live : NULL;
     ki_walker_aim(w, query);
     ki_pool_clear(&w->pool);
     w->pool.capacity = width(&s->options);
@@ -311,7 +311,7 @@ static kith_status search_flat(const batch *b, size_t nq, kith_search_stats *sta
         status = ki_flat_search(b->index->flat, &queries, b->k, ranked);
     for (size_t i = 0; i < nq * b->k && !status; i++)
         ki_fill_hit(store, ranked[i].row, ranked[i].distance, &b->hits[i]);
-    stats->distances = nq * ki_table_live_count(store->table);
+    stats->distances = nq * ki_store_live_count(store->engine);
     ki_free(ranked);
     ki_free(bits);
     return status;

@@ -166,7 +166,7 @@ static kith_status begin_batch(builder *b, uint32_t table_rows)
         size_t key_len;
         uint32_t row = graph->seen;
         kith_status status;
-        if (ki_table_key(graph->table, row, &key, &key_len)) {
+        if (ki_store_key(graph->engine, row, &key, &key_len)) {
             uint32_t level = ki_graph_level(graph, key, key_len);
             if (!level_fits(b, level))
                 break;
@@ -317,7 +317,7 @@ static kith_status link_batch(builder *b)
 
 kith_status ki_graph_build(ki_graph *graph, const ki_build_options *options)
 {
-    uint32_t table_rows = ki_table_rows(graph->table), start = graph->seen;
+    uint32_t table_rows = ki_store_rows(graph->engine), start = graph->seen;
     builder b;
     ki_graph_follow_rows(graph);
     kith_status status = open_builder(graph, options, &b);

@@ -76,9 +76,17 @@ static kith_status not_finite(uint32_t i, const char *name, size_t number, bool 
                    nan ? "not a number (NaN)" : "infinite");
 }
 
+/* All of them first, without a branch, since nearly always none is wrong. */
 static kith_status check_floats(const float *vector, uint32_t dim, const char *name, size_t number)
 {
-    for (uint32_t i = 0; i < dim; i++)
+    const uint32_t exponent = 0x7f800000;
+    uint32_t wrong = 0;
+    for (uint32_t i = 0; i < dim; i++) {
+        uint32_t bits;
+        memcpy(&bits, &vector[i], sizeof bits);
+        wrong |= (bits & exponent) == exponent;
+    }
+    for (uint32_t i = 0; wrong && i < dim; i++)
         if (!isfinite(vector[i]))
             return not_finite(i, name, number, isnan(vector[i]));
     return KITH_OK;

@@ -19,7 +19,7 @@ struct ki_flat {
     bool on_host;
     const ki_kernels *kernels; /* of the host, for newer rows and further candidates */
     const ki_kernel *kernel;   /* the one of this search's queries */
-    const ki_table *table;
+    const ki_store *engine;
     kith_store_options store;
     ki_workers *workers;
     uint32_t given;      /* rows that the device holds are below this */
@@ -31,22 +31,22 @@ struct ki_flat {
     pthread_mutex_t mutex; /* one search at a time */
 };
 
-ki_row_set ki_table_row_set(const ki_table *table, const kith_store_options *store)
+ki_row_set ki_store_row_set(const ki_store *engine, const kith_store_options *store)
 {
-    const ki_slab *slab = ki_table_slab(table);
+    const ki_slab *slab = ki_store_slab(engine);
     return (ki_row_set){.rows = {.base = slab->base,
                                  .stride = slab->stride,
                                  .aux = slab->aux,
                                  .aux_stride = slab->aux_stride,
                                  .dim = store->dim},
-                        .live = ki_table_live(table),
-                        .count = ki_table_rows(table),
+                        .live = ki_store_live(engine),
+                        .count = ki_store_rows(engine),
                         .type = store->type,
                         .metric = store->metric};
 }
 
 kith_status ki_flat_open(ki_device *device, bool on_host, const ki_kernels *kernels,
-                         const ki_table *table, const kith_store_options *store, uint32_t threads,
+                         const ki_store *engine, const kith_store_options *store, uint32_t threads,
                          ki_flat **out)
 {
     ki_flat *flat = ki_zalloc(sizeof *flat);
@@ -54,8 +54,11 @@ kith_status ki_flat_open(ki_device *device, bool on_host, const ki_kernels *kern
         device->ops->close(device);
         return ki_no_memory("a flat index", sizeof *flat);
     }
-    *flat = (ki_flat){
-        .device = device, .on_host = on_host, .kernels = kernels, .table = table, .store = *store};
+    *flat = (ki_flat){.device = device,
+                      .on_host = on_host,
+                      .kernels = kernels,
+                      .engine = engine,
+                      .store = *store};
     pthread_mutex_init(&flat->mutex, NULL);
     kith_status status = ki_workers_open(threads, &flat->workers);
     if (status)
@@ -77,9 +80,9 @@ void ki_flat_close(ki_flat *flat)
     ki_free(flat);
 }
 
-static uint64_t live_below(const ki_table *table, uint32_t rows)
+static uint64_t live_below(const ki_store *engine, uint32_t rows)
 {
-    const uint64_t *live = ki_table_live(table);
+    const uint64_t *live = ki_store_live(engine);
     uint64_t count = 0;
     for (uint32_t i = 0; i < rows / 64; i++)
         count += (uint64_t)__builtin_popcountll(live[i]);
@@ -90,7 +93,7 @@ static uint64_t live_below(const ki_table *table, uint32_t rows)
 
 kith_status ki_flat_refresh(ki_flat *flat)
 {
-    ki_row_set set = ki_table_row_set(flat->table, &flat->store);
+    ki_row_set set = ki_store_row_set(flat->engine, &flat->store);
     set.f32_queries = flat->f32_queries;
     ki_device_rows *rows = NULL;
     if (flat->rows)
@@ -107,7 +110,7 @@ kith_status ki_flat_refresh(ki_flat *flat)
     flat->built = true;
     flat->rows = rows;
     flat->given = set.count;
-    flat->given_live = live_below(flat->table, set.count);
+    flat->given_live = live_below(flat->engine, set.count);
     return KITH_OK;
 }
 
@@ -207,7 +210,7 @@ static kith_status see_rows_now(ki_flat *flat, uint32_t k, uint32_t *want)
         status = ki_fail(KITH_EINVAL, "the device holds no rows yet; build the index first");
     if (status)
         return status;
-    uint64_t dead = flat->given_live - live_below(flat->table, flat->given);
+    uint64_t dead = flat->given_live - live_below(flat->engine, flat->given);
     uint64_t most = flat->device->ops->max_k(flat->device);
     uint64_t wanted = (keys_are_exact(flat) ? k : ki_rank_wanted(k)) + dead;
     if (wanted > most)
@@ -238,7 +241,7 @@ kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k,
     uint32_t want = 0;
     uint64_t *answers = NULL;
     kith_status status = see_rows_now(flat, k, &want);
-    ki_row_set set = ki_table_row_set(flat->table, &flat->store);
+    ki_row_set set = ki_store_row_set(flat->engine, &flat->store);
     size_t chunk = queries->count < CHUNK ? queries->count : CHUNK;
     size_t bytes = chunk * ((size_t)want + 1) * sizeof *answers;
     if (!status && !(answers = ki_alloc(bytes)))
@@ -260,7 +263,7 @@ kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k,
 
 void ki_flat_stat(const ki_flat *flat, uint64_t *rows, uint64_t *bytes)
 {
-    const ki_slab *slab = ki_table_slab(flat->table);
-    *rows = flat->on_host ? ki_table_live_count(flat->table) : flat->given_live;
+    const ki_slab *slab = ki_store_slab(flat->engine);
+    *rows = flat->on_host ? ki_store_live_count(flat->engine) : flat->given_live;
     *bytes = flat->on_host ? 0 : (uint64_t)flat->given * slab->stride;
 }

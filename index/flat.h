@@ -1,15 +1,15 @@
-/* flat.h - the exact index on one device: see flat.c. May include scan.h and kv/table.h. */
+/* flat.h - the exact index on one device: see flat.c. May include scan.h and kv/store.h. */
 #ifndef KI_FLAT_H
 #define KI_FLAT_H
 
 #include "index/scan.h"
-#include "kv/table.h"
+#include "kv/store.h"
 
 typedef struct ki_flat ki_flat;
 
 /* Takes over `device` in every case (closes it on failure). The table must outlive the index. */
 kith_status ki_flat_open(ki_device *device, bool on_host, const ki_kernels *kernels,
-                         const ki_table *table, const kith_store_options *store, uint32_t threads,
+                         const ki_store *engine, const kith_store_options *store, uint32_t threads,
                          ki_flat **out);
 void ki_flat_close(ki_flat *flat);
 
@@ -23,6 +23,6 @@ kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k,
 void ki_flat_stat(const ki_flat *flat, uint64_t *rows, uint64_t *bytes);
 
 /* The rows of a table as devices and scans want them. */
-ki_row_set ki_table_row_set(const ki_table *table, const kith_store_options *store);
+ki_row_set ki_store_row_set(const ki_store *engine, const kith_store_options *store);
 
 #endif

@@ -18,7 +18,7 @@ static void follow(ki_rows *rows, const ki_slab *slab)
 
 void ki_graph_follow_rows(ki_graph *graph)
 {
-    follow(&graph->layer[0].rows, ki_table_slab(graph->table));
+    follow(&graph->layer[0].rows, ki_store_slab(graph->engine));
 }
 
 static void close_layer(ki_layer *layer)
@@ -51,19 +51,19 @@ static kith_status open_layer(ki_graph *graph, uint32_t l)
     if (!status && l)
         status = ki_arena_open(capacity * 4, &layer->down_arena);
     if (!status && l)
-        status = ki_slab_open(ki_table_slab(graph->table)->row_bytes, (uint32_t)capacity,
+        status = ki_slab_open(ki_store_slab(graph->engine)->row_bytes, (uint32_t)capacity,
                               &layer->copies);
     if (status)
         close_layer(layer);
     return status;
 }
 
-kith_status ki_graph_open(const ki_table *table, const ki_graph_options *options, ki_graph **out)
+kith_status ki_graph_open(const ki_store *engine, const ki_graph_options *options, ki_graph **out)
 {
     ki_graph *graph = ki_zalloc(sizeof *graph);
     if (!graph)
         return ki_no_memory("a graph", sizeof *graph);
-    graph->table = table;
+    graph->engine = engine;
     graph->dim = options->dim;
     graph->m = options->m;
     graph->ef_construction = options->ef_construction;
@@ -170,7 +170,7 @@ kith_status ki_graph_add_node(ki_graph *graph, uint32_t row, uint32_t level)
         status = grow_layer(graph, l, l ? graph->layer[l].count : row);
     if (status)
         return status;
-    const ki_slab *slab = ki_table_slab(graph->table);
+    const ki_slab *slab = ki_store_slab(graph->engine);
     uint32_t below = row;
     for (uint32_t l = 0; l <= level; l++) {
         ki_layer *layer = &graph->layer[l];

@@ -18,7 +18,7 @@
 #define KI_GRAPH_H
 
 #include "kernels/kernels.h"
-#include "kv/table.h"
+#include "kv/store.h"
 
 #define KI_NO_LINK UINT32_MAX
 
@@ -54,7 +54,7 @@ typedef struct ki_graph {
     uint32_t m, ef_construction;
     float alpha;
     uint64_t seed;
-    const ki_table *table;
+    const ki_store *engine;
     uint32_t dim;
 } ki_graph;
 
@@ -65,7 +65,7 @@ typedef struct ki_graph_options {
 } ki_graph_options;
 
 /* An empty graph over the rows of `table`, which must outlive it. */
-kith_status ki_graph_open(const ki_table *table, const ki_graph_options *options, ki_graph **out);
+kith_status ki_graph_open(const ki_store *engine, const ki_graph_options *options, ki_graph **out);
 void ki_graph_close(ki_graph *graph);
 
 static inline uint32_t *ki_links(const ki_layer *layer, uint32_t id)

@@ -8,10 +8,16 @@
 #include "index/flat.h"
 #include "index/graph.h"
 #include "index/walk.h"
+#include "kv/ordered_store.h"
+#include <pthread.h>
+#include <stdatomic.h>
 
 struct kith_store {
-    ki_table *table;
-    kith_store_options options;
+    ki_store *engine;
+    kith_store_options options;  /* what is in the file, if it is in one */
+    pthread_mutex_t order_mutex; /* over the making and unmaking of: */
+    ki_ordered *ordered;         /* NULL until a cursor asks for order */
+    atomic_uint snapshots;       /* open ones */
 };
 
 struct kith_index {
@@ -25,6 +31,9 @@ struct kith_index {
     double build_seconds;
     uint32_t build_threads;
 };
+
+/* EINVAL unless a key of this store can look like this. */
+kith_status ki_check_key(const kith_store *store, const void *key, size_t key_len);
 
 /* Reads a sized option struct of any version: what the caller's struct does not have keeps the
  * default. `defaults` is full and of `bytes` bytes. EINVAL when the size makes no sense. */

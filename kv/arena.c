@@ -34,22 +34,22 @@ static size_t useful_range(void)
     return range;
 }
 
-/* Maps a little more than asked and cuts both ends off, so that the range starts at a huge page.
- * NULL when the system refuses. */
-static unsigned char *map_aligned(size_t bytes)
+/* Maps a little more than asked, so that a huge page begins in it where the range can start; what
+ * is over is address space, and two calls less than to cut it off. False when the system refuses.
+ */
+static bool map_aligned(size_t bytes, ki_arena *out)
 {
     size_t mapped;
     if (!ki_add(bytes, HUGE_PAGE, &mapped))
-        return NULL;
-    void *map = mmap(NULL, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return false;
+    unsigned char *map = mmap(NULL, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED)
-        return NULL;
-    unsigned char *start = map;
-    size_t head = (size_t)(-(uintptr_t)start & (HUGE_PAGE - 1));
-    if (head > 0)
-        munmap(start, head);
-    munmap(start + head + bytes, mapped - bytes - head);
-    return start + head;
+        return false;
+    *out = (ki_arena){.base = map + (-(uintptr_t)map & (HUGE_PAGE - 1)),
+                      .reserved = bytes - READABLE_BEHIND,
+                      .mapped = map,
+                      .mapped_bytes = mapped};
+    return true;
 }
 
 /* A limit on address space (ulimit -v, a sanitizer) refuses a range that the store may never
@@ -63,15 +63,12 @@ kith_status ki_arena_open(size_t reserve, ki_arena *out)
         bytes = SIZE_MAX / 2 + 1;
     if (ki_alloc_should_fail())
         return ki_no_memory("a range of addresses", bytes);
-    unsigned char *base = map_aligned(bytes);
-    while (base == NULL && bytes > HUGE_PAGE) {
+    bool done = map_aligned(bytes, out);
+    while (!done && bytes > HUGE_PAGE) {
         bytes = (bytes / 2 + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
-        base = map_aligned(bytes);
+        done = map_aligned(bytes, out);
     }
-    if (base == NULL)
-        return ki_no_memory("a range of addresses", bytes);
-    *out = (ki_arena){.base = base, .reserved = bytes - READABLE_BEHIND};
-    return KITH_OK;
+    return done ? KITH_OK : ki_no_memory("a range of addresses", bytes);
 }
 
 /* What to grant for `bytes` usable ones, the readable tail included; false on overflow. */
@@ -113,6 +110,6 @@ kith_status ki_arena_grow(ki_arena *arena, size_t bytes)
 void ki_arena_close(ki_arena *arena)
 {
     if (arena->base != NULL)
-        munmap(arena->base, arena->reserved + READABLE_BEHIND);
+        munmap(arena->mapped, arena->mapped_bytes);
     *arena = (ki_arena){0};
 }

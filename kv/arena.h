@@ -14,6 +14,8 @@ typedef struct ki_arena {
     unsigned char *base; /* 64-byte aligned and more; NULL while empty */
     size_t reserved;
     size_t committed;
+    void *mapped; /* what is given back: base and a little before and behind it */
+    size_t mapped_bytes;
 } ki_arena;
 
 /* Reserves address space for at most `reserve` bytes; commits nothing. */

@@ -86,6 +86,10 @@ const char *kith_strerror(kith_status status)
         return "device failed";
     case KITH_ECANCELLED:
         return "cancelled";
+    case KITH_EEXISTS:
+        return "exists already";
+    case KITH_EBUSY:
+        return "busy";
     }
     return "unknown status";
 }

@@ -98,6 +98,12 @@ void ki_directory_close(ki_directory *directory)
     ki_free(directory);
 }
 
+void ki_directory_rebind(ki_directory *directory, const void *user)
+{
+    if (directory != NULL)
+        directory->user = user;
+}
+
 /* The place of the key, or the empty one where it would go. Load below 1 ends the walk. */
 static uint32_t locate(const ki_directory *directory, uint32_t fingerprint, const void *key,
                        size_t key_len)
@@ -158,10 +164,27 @@ kith_status ki_directory_reserve(ki_directory *directory, size_t more)
     return KITH_OK;
 }
 
+uint32_t ki_directory_hash(const ki_directory *directory, const void *key, size_t key_len)
+{
+    return fingerprint_of(directory, key, key_len);
+}
+
+void ki_directory_hint(const ki_directory *directory, uint32_t hash)
+{
+    if (directory->bits > 0)
+        __builtin_prefetch(&directory->pairs[home_of(directory, hash)], 1);
+}
+
 uint32_t ki_directory_set(ki_directory *directory, const void *key, size_t key_len, uint32_t row)
 {
-    assert(directory->bits > 0 && row != KI_NO_ROW);
     uint32_t fingerprint = fingerprint_of(directory, key, key_len);
+    return ki_directory_set_hashed(directory, fingerprint, key, key_len, row);
+}
+
+uint32_t ki_directory_set_hashed(ki_directory *directory, uint32_t fingerprint, const void *key,
+                                 size_t key_len, uint32_t row)
+{
+    assert(directory->bits > 0 && row != KI_NO_ROW);
     pair *at = &directory->pairs[locate(directory, fingerprint, key, key_len)];
     uint32_t old_row = at->row;
     if (old_row == KI_NO_ROW) {

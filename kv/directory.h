@@ -19,6 +19,9 @@ typedef struct ki_directory ki_directory;
 kith_status ki_directory_open(ki_same_key_fn same, const void *user, ki_directory **out);
 void ki_directory_close(ki_directory *directory);
 
+/* Another `user` for `same`, which has moved. Accepts NULL. */
+void ki_directory_rebind(ki_directory *directory, const void *user);
+
 /* KI_NO_ROW when absent. */
 uint32_t ki_directory_find(const ki_directory *directory, const void *key, size_t key_len);
 
@@ -31,6 +34,13 @@ uint32_t ki_directory_set(ki_directory *directory, const void *key, size_t key_l
 
 /* Forgets the key; the row it had, or KI_NO_ROW. Never fails, never allocates. */
 uint32_t ki_directory_remove(ki_directory *directory, const void *key, size_t key_len);
+
+/* The same in two steps, for many keys at once: hash them all, ask for the memory of each place
+ * (hint), and the later call finds it near. `hash` is what ki_directory_hash gave for this key. */
+uint32_t ki_directory_hash(const ki_directory *directory, const void *key, size_t key_len);
+void ki_directory_hint(const ki_directory *directory, uint32_t hash);
+uint32_t ki_directory_set_hashed(ki_directory *directory, uint32_t hash, const void *key,
+                                 size_t key_len, uint32_t row);
 
 size_t ki_directory_count(const ki_directory *directory);
 size_t ki_directory_bytes(const ki_directory *directory);

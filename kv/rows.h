@@ -27,6 +27,10 @@ typedef struct ki_slab {
 kith_status ki_slab_open(size_t row_bytes, uint32_t max_rows, ki_slab *out);
 void ki_slab_close(ki_slab *slab);
 
+/* Rows whose bytes lie elsewhere, at an address that never changes: `base` belongs to the caller,
+ * and so does writing them. Side data that do not fit behind the row have an arena here. */
+kith_status ki_slab_over(size_t row_bytes, uint32_t max_rows, unsigned char *base, ki_slab *out);
+
 /* Makes rows 0..count-1 addressable; new ones are zero. ENOMEM leaves what there was. */
 kith_status ki_slab_grow(ki_slab *slab, uint32_t count);
 
