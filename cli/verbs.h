@@ -6,10 +6,20 @@
 #ifndef VERBS_H
 #define VERBS_H
 
+int backup_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
+int check_main(int argc, char **argv);
+int compact_main(int argc, char **argv);
 int data_main(int argc, char **argv);
+int del_main(int argc, char **argv);
 int devices_main(int argc, char **argv);
+int export_main(int argc, char **argv);
+int get_main(int argc, char **argv);
+int import_main(int argc, char **argv);
 int kernels_main(int argc, char **argv);
+int put_main(int argc, char **argv);
 int report_main(int argc, char **argv);
+int scan_main(int argc, char **argv);
+int stat_main(int argc, char **argv);
 
 #endif

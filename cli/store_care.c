@@ -1,0 +1,177 @@
+/* store_care.c - `kith stat`, `check`, `backup` and `compact`: a store as a whole.
+ *
+ * check reads; it exits with 1 and one sentence at the first damage, and writes nothing to the
+ * file. backup and compact leave either the old state or the whole new one.
+ */
+#include "cli/options.h"
+#include "cli/store_part.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+
+static json_t *stat_json(const kith_store_options *shape, const kith_store_stats *s)
+{
+    const double amplification =
+        s->live_bytes ? (double)s->file_bytes / (double)s->live_bytes : 0.0;
+    return json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I}",
+                     "dim", (json_int_t)shape->dim, "type", kith_type_name(shape->type), "metric",
+                     kith_metric_name(shape->metric), "keys",
+                     shape->keys == KITH_KEYS_U64 ? "u64" : "bytes", "live", (json_int_t)s->live,
+                     "rows", (json_int_t)s->rows, "stride", (json_int_t)s->stride, "live_bytes",
+                     (json_int_t)s->live_bytes, "dead_bytes", (json_int_t)s->dead_bytes,
+                     "file_bytes", (json_int_t)s->file_bytes, "log_bytes", (json_int_t)s->log_bytes,
+                     "amplification", amplification, "lsn", (json_int_t)s->lsn, "durable_lsn",
+                     (json_int_t)s->durable_lsn);
+}
+
+static void print_stat(const kith_store_options *shape, const kith_store_stats *s)
+{
+    char text[3][HUMAN_SIZE];
+    printf("%u dimensions of %s, %s, %s keys\n", shape->dim, kith_type_name(shape->type),
+           kith_metric_name(shape->metric), shape->keys == KITH_KEYS_U64 ? "64-bit" : "byte");
+    printf("%s keys in %s rows\n", human_count(text[0], s->live), human_count(text[1], s->rows));
+    printf("%s live, %s dead, %s on disk", human_bytes(text[0], s->live_bytes),
+           human_bytes(text[1], s->dead_bytes), human_bytes(text[2], s->file_bytes));
+    if (s->live_bytes)
+        printf(" (%.2f times what lives)", (double)s->file_bytes / (double)s->live_bytes);
+    printf("\n%s of it the log; operation %llu, on disk up to %llu\n",
+           human_bytes(text[0], s->log_bytes), (unsigned long long)s->lsn,
+           (unsigned long long)s->durable_lsn);
+}
+
+int stat_main(int argc, char **argv)
+{
+    const struct syntax syntax = {
+        .verb = "stat",
+        .operands = "STORE",
+        .about = "Prints what a store holds and what it costs.",
+        .examples = "kith stat my.kith\nkith stat my.kith --json",
+        .operands_least = 1,
+        .operands_most = 1,
+    };
+    struct arguments arguments;
+    kith_store *store = NULL;
+    kith_store_options shape = {.size = sizeof shape};
+    kith_store_stats stats = {.size = sizeof stats};
+    int code = options_parse(&syntax, argc, argv, &arguments);
+    if (code != OPTIONS_GO)
+        return code;
+    code = store_open(arguments.operand[0], KITH_OPEN_READ_ONLY, &store);
+    if (code != TOOL_OK)
+        return code;
+    kith_store_describe(store, &shape);
+    if (kith_store_stat(store, &stats))
+        code = store_failed();
+    else if (arguments.json)
+        terminal_json(stat_json(&shape, &stats));
+    else
+        print_stat(&shape, &stats);
+    kith_store_close(store);
+    return code;
+}
+
+/* What check, backup and compact have in common: open, work with a progress bar, close. */
+typedef kith_status (*care_fn)(kith_store *store, void *user, struct progress *progress);
+
+static int care(const char *path, kith_open_mode mode, const char *label, care_fn work, void *user)
+{
+    struct progress progress;
+    kith_store *store = NULL;
+    int code = store_open(path, mode, &store);
+    if (code != TOOL_OK)
+        return code;
+    progress_begin(&progress, label);
+    const kith_status status = work(store, user, &progress);
+    progress_end(&progress);
+    if (status == KITH_ECANCELLED)
+        code = TOOL_INTERRUPTED;
+    else if (status)
+        code = store_failed();
+    kith_store_close(store);
+    return code;
+}
+
+static kith_status check_work(kith_store *store, void *user, struct progress *progress)
+{
+    const bool *const quick = user;
+    return kith_store_check(store, !*quick, progress_step, progress);
+}
+
+int check_main(int argc, char **argv)
+{
+    bool quick = false;
+    const struct option_spec options[] = {
+        {"quick", 0, OPTION_FLAG, &quick, NULL, "headers and records only, no vectors", 0, 0, NULL},
+    };
+    const struct syntax syntax = {
+        .verb = "check",
+        .operands = "STORE",
+        .about =
+            "Compares every byte of a store with its checksums. Exits with 1 and a sentence at\n"
+            "the first damage. Changes nothing.",
+        .examples = "kith check my.kith\nkith check my.kith --quick",
+        .options = options,
+        .option_count = COUNT_OF(options),
+        .operands_least = 1,
+        .operands_most = 1,
+    };
+    struct arguments arguments;
+    int code = options_parse(&syntax, argc, argv, &arguments);
+    if (code != OPTIONS_GO)
+        return code;
+    code = care(arguments.operand[0], KITH_OPEN_READ_ONLY, "checking", check_work, &quick);
+    if (arguments.json)
+        terminal_json(json_pack("{s:b, s:s}", "sound", code == TOOL_OK, "sentence",
+                                code == TOOL_OK ? "" : kith_last_error()));
+    else if (code == TOOL_OK)
+        printf("%s is sound\n", arguments.operand[0]);
+    return code;
+}
+
+static kith_status backup_work(kith_store *store, void *user, struct progress *progress)
+{
+    return kith_store_backup(store, user, progress_step, progress);
+}
+
+int backup_main(int argc, char **argv)
+{
+    const struct syntax syntax = {
+        .verb = "backup",
+        .operands = "STORE FILE",
+        .about =
+            "Writes a whole copy of the store to a new file. FILE appears when it is complete.",
+        .examples = "kith backup my.kith /mnt/backup/my.kith",
+        .operands_least = 2,
+        .operands_most = 2,
+    };
+    struct arguments arguments;
+    int code = options_parse(&syntax, argc, argv, &arguments);
+    if (code != OPTIONS_GO)
+        return code;
+    return care(arguments.operand[0], KITH_OPEN_READ_ONLY, "copying", backup_work,
+                (void *)(uintptr_t)arguments.operand[1]);
+}
+
+static kith_status compact_work(kith_store *store, void *user, struct progress *progress)
+{
+    (void)user;
+    return kith_store_compact(store, progress_step, progress);
+}
+
+int compact_main(int argc, char **argv)
+{
+    const struct syntax syntax = {
+        .verb = "compact",
+        .operands = "STORE",
+        .about =
+            "Gives the space of what was deleted or replaced back to the disk. Needs room for a\n"
+            "second copy while it works; rows are numbered anew.",
+        .examples = "kith compact my.kith",
+        .operands_least = 1,
+        .operands_most = 1,
+    };
+    struct arguments arguments;
+    int code = options_parse(&syntax, argc, argv, &arguments);
+    if (code != OPTIONS_GO)
+        return code;
+    return care(arguments.operand[0], KITH_OPEN_EXISTING, "compacting", compact_work, NULL);
+}
