@@ -95,7 +95,7 @@ static void planted_arrows_are_found(void **state)
         {"kernels/a.c", "\"kith.h\"", NULL},
         {"cpu/a.c", "<immintrin.h>", NULL},
         {"opencl/a.c", "\"kv/base.h\"", NULL},
-        {"index/a.c", "\"kv/table.h\"", NULL},
+        {"index/a.c", "\"kv/store.h\"", NULL},
         {"bench/bench_kernels.c", "\"kernels/kernels.h\"", NULL},
         {"tests/a.c", "\"index/hnsw.h\"", NULL},
     };

@@ -112,9 +112,10 @@ static void check_lines(const struct tidy_file *file, const struct tidy_report *
             tidy_say(report, file, line, "blanks", "the line ends with a blank");
         line += bytes + (line[bytes] == '\n');
     }
-    if (lines > TIDY_FILE_LINES)
-        tidy_say(report, file, NULL, "file-length", "%u lines, the wall is %d", lines,
-                 TIDY_FILE_LINES);
+    const int wall =
+        strcmp(file->path, "include/kith.h") == 0 ? TIDY_PROMISE_LINES : TIDY_FILE_LINES;
+    if (lines > (unsigned)wall)
+        tidy_say(report, file, NULL, "file-length", "%u lines, the wall is %d", lines, wall);
 }
 
 static void check_functions(const struct tidy_file *file, const struct tidy_report *report)

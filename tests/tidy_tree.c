@@ -1,7 +1,8 @@
 /* tidy_tree.c - the files together: found, no name twice, and none that nothing builds.
  *
- * A source, an OpenCL program or a CMake script must be named in CMakeLists.txt (a test by the
- * name of its program) or in a script; a header must be included by some other file.
+ * A source, an OpenCL program or a CMake script must be named in CMakeLists.txt or in a list that
+ * it includes (a test by the name of its program) or in a script; a header must be included by
+ * some other file.
  */
 #include "tests/tidy.h"
 
@@ -71,14 +72,6 @@ void tidy_forget(struct tidy_file *files, size_t count)
     }
 }
 
-static const struct tidy_file *find(const struct tidy_file *files, size_t count, const char *path)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(files[i].path, path) == 0)
-            return &files[i];
-    return NULL;
-}
-
 /* Only the two commands of README.md share a name: sh bench/run.sh, sh tests/run.sh. */
 static void check_names(const struct tidy_file *files, size_t count,
                         const struct tidy_report *report)
@@ -103,19 +96,21 @@ static bool is_included(const struct tidy_file *files, size_t count, const char 
     return false;
 }
 
-/* Named by its path, or, for a test, by its name without the end; in the list, or in a script that
- * the list names and that builds the file itself. */
+/* Named by its path, or, for a test, by its name without the end; in a list, or in a script that
+ * builds the file itself. */
 static bool is_listed(const struct tidy_file *files, size_t count, const char *path)
 {
     char stem[128];
     snprintf(stem, sizeof stem, "%.*s", (int)strcspn(tidy_name(path), "."), tidy_name(path));
-    const struct tidy_file *list = find(files, count, "CMakeLists.txt");
-    if (!list)
-        return false;
-    if (tidy_starts(path, "tests/test_") && tidy_word(list->text, stem))
-        return true;
-    if (tidy_word(list->text, path))
-        return true;
+    for (size_t i = 0; i < count; i++) {
+        const bool list = strcmp(files[i].path, "CMakeLists.txt") == 0 ||
+                          tidy_ends(files[i].path, "/tests.cmake") ||
+                          tidy_ends(files[i].path, "/bench.cmake");
+        if (list && strcmp(files[i].path, path) != 0 &&
+            (tidy_word(files[i].text, path) ||
+             (tidy_starts(path, "tests/test_") && tidy_word(files[i].text, stem))))
+            return true;
+    }
     for (size_t i = 0; i < count; i++)
         if (tidy_ends(files[i].path, ".sh") && strcmp(files[i].path, path) != 0 &&
             tidy_word(files[i].text, path))

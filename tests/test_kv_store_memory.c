@@ -1,10 +1,10 @@
 /* Property: after any sequence of put, replace, get, delete, pin and unpin, over numbers and over
- * keys of 1 to 512 bytes, the table holds what a naive model holds, in the same rows: the lowest
+ * keys of 1 to 512 bytes, the store holds what a naive model holds, in the same rows: the lowest
  * vacant row is used next, a row freed while pinned is not used before the last unpin, and no
  * live row or its side data is ever written over.
  */
 #include "tests/check.h"
-#include "kv/table.h"
+#include "kv/store.h"
 
 #include <string.h>
 
@@ -13,7 +13,7 @@ enum { KEYS = 2000, ROWS = 8 * KEYS, STEPS = 100000, ROW_BYTES = 52, AUX = 16 };
 typedef enum place { UNUSED, LIVE, VACANT, QUARANTINED } place;
 
 typedef struct model {
-    ki_table *table;
+    ki_store *store;
     kith_key_kind kind;
     unsigned char key[KEYS][KI_KEY_MAX];
     size_t key_len[KEYS];
@@ -47,6 +47,13 @@ static void make_row(uint64_t stamp, unsigned char *bytes)
         bytes[i] = (unsigned char)(check_random(&stamp) >> 8);
 }
 
+static kith_status open_memory(kith_key_kind kind, ki_store **out)
+{
+    const ki_shape shape = {.row_bytes = ROW_BYTES, .keys = kind};
+    const ki_store_config config = ki_store_defaults(&shape);
+    return ki_store_open(NULL, &config, out);
+}
+
 static model *open_model(kith_key_kind kind)
 {
     model *m = calloc(1, sizeof *m);
@@ -56,7 +63,7 @@ static model *open_model(kith_key_kind kind)
     memset(m->row_of_key, 0xff, sizeof m->row_of_key);
     for (uint32_t i = 0; i < KEYS; i++)
         make_key(m, i);
-    assert_int_equal(ki_table_open(ROW_BYTES, kind, &m->table), KITH_OK);
+    assert_int_equal(open_memory(kind, &m->store), KITH_OK);
     return m;
 }
 
@@ -82,7 +89,7 @@ static void put(model *m, uint32_t i)
         return;
     uint64_t stamp = check_random(&m->random);
     make_row(stamp, bytes);
-    assert_int_equal(ki_table_put(m->table, m->key[i], m->key_len[i], bytes, bytes + ROW_BYTES,
+    assert_int_equal(ki_store_put(m->store, m->key[i], m->key_len[i], bytes, bytes + ROW_BYTES,
                                   check_below(&m->random, 9) ? &row : NULL),
                      KITH_OK);
     if (row != KI_NO_ROW)
@@ -100,7 +107,7 @@ static void put(model *m, uint32_t i)
 static void del(model *m, uint32_t i)
 {
     uint32_t old = m->row_of_key[i];
-    kith_status status = ki_table_del(m->table, m->key[i], m->key_len[i]);
+    kith_status status = ki_store_del(m->store, m->key[i], m->key_len[i]);
     assert_int_equal(status, old == KI_NO_ROW ? KITH_ENOTFOUND : KITH_OK);
     if (old != KI_NO_ROW)
         free_row(m, old);
@@ -109,7 +116,7 @@ static void del(model *m, uint32_t i)
 
 static void unpin(model *m)
 {
-    ki_table_unpin(m->table);
+    ki_store_unpin(m->store);
     if (--m->pins > 0)
         return;
     for (uint32_t row = 0; row < m->rows; row++)
@@ -120,17 +127,17 @@ static void unpin(model *m)
 static void check_one_key(const model *m, uint32_t i)
 {
     unsigned char bytes[ROW_BYTES + AUX];
-    const ki_slab *slab = ki_table_slab(m->table);
+    const ki_slab *slab = ki_store_slab(m->store);
     const void *key;
     size_t key_len;
-    uint32_t row = ki_table_find(m->table, m->key[i], m->key_len[i]);
+    uint32_t row = ki_store_find(m->store, m->key[i], m->key_len[i]);
     assert_int_equal(row, m->row_of_key[i]);
     if (row == KI_NO_ROW)
         return;
     make_row(m->stamp_of_key[i], bytes);
     assert_memory_equal(ki_slab_row(slab, row), bytes, ROW_BYTES);
     assert_memory_equal(ki_slab_aux(slab, row), bytes + ROW_BYTES, AUX);
-    assert_true(ki_table_key(m->table, row, &key, &key_len));
+    assert_true(ki_store_key(m->store, row, &key, &key_len));
     assert_int_equal(key_len, m->key_len[i]);
     assert_memory_equal(key, m->key[i], key_len);
 }
@@ -139,18 +146,18 @@ static void check_all(const model *m)
 {
     const void *key;
     size_t key_len;
-    assert_int_equal(ki_table_rows(m->table), m->rows);
-    assert_int_equal(ki_table_live_count(m->table), m->live);
-    assert_int_equal(ki_table_pins(m->table), m->pins);
+    assert_int_equal(ki_store_rows(m->store), m->rows);
+    assert_int_equal(ki_store_live_count(m->store), m->live);
+    assert_int_equal(ki_store_pins(m->store), m->pins);
     for (uint32_t i = 0; i < KEYS; i++)
         check_one_key(m, i);
     for (uint32_t row = 0; row < (m->rows + 63) / 64 * 64; row++) {
         bool live = row < m->rows && m->place_of_row[row] == LIVE;
-        assert_int_equal(ki_table_live(m->table)[row / 64] >> row % 64 & 1, live);
+        assert_int_equal(ki_store_live(m->store)[row / 64] >> row % 64 & 1, live);
         if (!live)
-            assert_false(ki_table_key(m->table, row, &key, &key_len));
+            assert_false(ki_store_key(m->store, row, &key, &key_len));
     }
-    assert_false(ki_table_key(m->table, KI_NO_ROW, &key, &key_len));
+    assert_false(ki_store_key(m->store, KI_NO_ROW, &key, &key_len));
 }
 
 /* The share of puts and the number of pins change from phase to phase. */
@@ -161,7 +168,7 @@ static void agrees_with_the_model(kith_key_kind kind)
         uint32_t key = check_below(&m->random, KEYS), chance = check_below(&m->random, 1000);
         uint32_t puts = 250 + step / 10000 % 3 * 200;
         if (chance < 2 && m->pins < 3)
-            ki_table_pin(m->table), m->pins++;
+            ki_store_pin(m->store), m->pins++;
         else if (chance < 6 && m->pins > 0)
             unpin(m);
         else if (chance < puts)
@@ -176,7 +183,7 @@ static void agrees_with_the_model(kith_key_kind kind)
     while (m->pins > 0)
         unpin(m);
     check_all(m);
-    ki_table_close(m->table);
+    ki_store_close(m->store);
     free(m);
 }
 
@@ -197,21 +204,21 @@ static void wrong_keys_are_refused(void **state)
     unsigned char key[KI_KEY_MAX + 1] = {0}, row[ROW_BYTES + AUX] = {0};
     (void)state;
     for (int kind = KITH_KEYS_U64; kind <= KITH_KEYS_BYTES; kind++) {
-        ki_table *table;
-        assert_int_equal(ki_table_open(ROW_BYTES, (kith_key_kind)kind, &table), KITH_OK);
+        ki_store *store;
+        assert_int_equal(open_memory((kith_key_kind)kind, &store), KITH_OK);
         for (size_t len = 0; len <= sizeof key; len++) {
             uint32_t at = 77;
             bool right = kind == KITH_KEYS_U64 ? len == 8 : len >= 1 && len <= KI_KEY_MAX;
             kith_status want = right ? KITH_OK : KITH_EINVAL;
-            assert_int_equal(ki_table_put(table, key, len, row, row + ROW_BYTES, &at), want);
+            assert_int_equal(ki_store_put(store, key, len, row, row + ROW_BYTES, &at), want);
             assert_true(right || at == 77);
-            assert_int_equal(ki_table_find(table, key, len), right ? at : KI_NO_ROW);
-            assert_int_equal(ki_table_del(table, key, len), want);
+            assert_int_equal(ki_store_find(store, key, len), right ? at : KI_NO_ROW);
+            assert_int_equal(ki_store_del(store, key, len), want);
         }
-        assert_int_equal(ki_table_keys(table), kind);
-        ki_table_close(table);
+        assert_int_equal(ki_store_keys(store), kind);
+        ki_store_close(store);
     }
-    ki_table_close(NULL);
+    ki_store_close(NULL);
 }
 
 int main(void)
