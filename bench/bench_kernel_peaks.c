@@ -215,7 +215,7 @@ static void work_peak(bench_state *state, void *user)
     const peak *p = user;
     while (bench_next(state))
         p->run();
-    bench_rate(state, p->operations);
+    bench_per_second(state, p->operations);
 }
 
 /* Loads in registers of 64 bytes, which the compiler cuts into what the target has. Four chains
@@ -300,7 +300,7 @@ static void work_reading(bench_state *state, void *user)
         }
     }
     __asm__ volatile("" : : "r"(all));
-    bench_rate(state, r->row_bytes ? (double)BATCH * r->row_bytes : (double)block);
+    bench_per_second(state, r->row_bytes ? (double)BATCH * r->row_bytes : (double)block);
 }
 
 static const uint32_t row_sizes[ROW_SIZES] = {128, 512, 1024, 4096};

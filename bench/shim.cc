@@ -33,6 +33,15 @@ void bench_add(const char *name, bench_fn work, void *user)
         name, [work, user](State &state) { work(reinterpret_cast<bench_state *>(&state), user); });
 }
 
+void bench_add_timed(const char *name, bench_fn work, void *user, long iterations)
+{
+    auto *added = benchmark::RegisterBenchmark(
+        name, [work, user](State &state) { work(reinterpret_cast<bench_state *>(&state), user); });
+    added->UseRealTime();
+    if (iterations)
+        added->Iterations(iterations);
+}
+
 size_t bench_run(void)
 {
     const size_t n = benchmark::RunSpecifiedBenchmarks();
@@ -43,6 +52,21 @@ size_t bench_run(void)
 int bench_next(bench_state *state)
 {
     return of(state).KeepRunning();
+}
+
+void bench_pause(bench_state *state)
+{
+    of(state).PauseTiming();
+}
+
+void bench_resume(bench_state *state)
+{
+    of(state).ResumeTiming();
+}
+
+void bench_number(bench_state *state, const char *name, double value)
+{
+    of(state).counters[name] = Counter(value);
 }
 
 void bench_skip(bench_state *state, const char *why)
@@ -59,7 +83,19 @@ void bench_distances(bench_state *state, double per_iteration, double bytes_per_
         Counter(iterations * bytes_per_iteration * 1e-9, Counter::kIsRate);
 }
 
-void bench_rate(bench_state *state, double per_iteration)
+void bench_operations(bench_state *state, double per_iteration)
+{
+    const double iterations = static_cast<double>(of(state).iterations());
+    of(state).counters["ns_per_op"] =
+        Counter(iterations * per_iteration * 1e-9, Counter::kIsRate | Counter::kInvert);
+}
+
+void bench_rate(bench_state *state, const char *name, double value)
+{
+    of(state).counters[name] = Counter(value, Counter::kIsRate);
+}
+
+void bench_per_second(bench_state *state, double per_iteration)
 {
     of(state).counters["per_second"] =
         Counter(static_cast<double>(of(state).iterations()) * per_iteration, Counter::kIsRate);
