@@ -176,9 +176,12 @@ static uint64_t machine_features(void)
     const unsigned long caps = getauxval(AT_HWCAP);
     if (!(caps & HWCAP_ASIMD))
         return 0;
-    if (!(caps & HWCAP_ASIMDDP))
-        return KI_BIT(KI_ISA_NEON);
-    return KI_BIT(KI_ISA_NEON) | KI_BIT(KI_ISA_DOTPROD);
+    uint64_t levels = KI_BIT(KI_ISA_NEON);
+    if (caps & HWCAP_ASIMDDP)
+        levels |= KI_BIT(KI_ISA_DOTPROD);
+    if (caps & HWCAP_SVE)
+        levels |= KI_BIT(KI_ISA_SVE);
+    return getauxval(AT_HWCAP2) & HWCAP2_BF16 ? levels | KI_BIT(KI_ISA_ARMBF16) : levels;
 }
 
 #else

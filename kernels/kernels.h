@@ -208,7 +208,7 @@ size_t ki_query_bytes(ki_pairing pairing, uint32_t dim);
 /* Bytes that pack may write for m queries, on every instruction set. */
 size_t ki_pack_bytes(ki_pairing pairing, uint32_t dim, size_t m);
 
-/* Fills the side data. The same on every machine: plain C, f64 sums in index order. */
+/* Fills the side data. The same on every machine: plain C, f64 sums in a fixed order. */
 void ki_aux_fill(kith_type type, const void *row, uint32_t dim, ki_aux *out);
 
 /* The exact distance of two vectors as a reference: integer sums for u8, i8 and b1 (as double,

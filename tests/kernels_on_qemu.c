@@ -73,6 +73,7 @@ static const char *check_provenance(uint64_t features)
 {
     ki_kernels table;
     ki_kernels_fill(features, &table);
+    const ki_isa halves = features & KI_BIT(KI_ISA_ARMBF16) ? KI_ISA_ARMBF16 : KI_ISA_NEON;
     const ki_isa bytes = features & KI_BIT(KI_ISA_DOTPROD) ? KI_ISA_DOTPROD : KI_ISA_NEON;
     for (int metric = 0; metric < KI_METRIC_COUNT; metric++)
         for (int pairing = 0; pairing < KI_PAIRING_COUNT; pairing++) {
@@ -81,7 +82,11 @@ static const char *check_provenance(uint64_t features)
             const ki_kernel *kernel = &table.at[metric][pairing];
             if (!ki_kernel_exists((kith_metric)metric, (ki_pairing)pairing))
                 continue;
-            if (kernel->from[KI_GATHER] != (byte ? bytes : KI_ISA_NEON) ||
+            /* SVE takes f32 where its registers are longer than those of NEON. */
+            ki_isa wanted = byte ? bytes : pairing == KI_BF16BF16 ? halves : KI_ISA_NEON;
+            if (pairing == KI_F32 && kernel->from[KI_GATHER] == KI_ISA_SVE)
+                wanted = features & KI_BIT(KI_ISA_SVE) ? KI_ISA_SVE : wanted;
+            if (kernel->from[KI_GATHER] != wanted ||
                 kernel->from[KI_TILE] != kernel->from[KI_GATHER])
                 return "a kernel is filled by another level than it should be";
         }

@@ -84,6 +84,8 @@ static const struct {
 #elif defined(__aarch64__)
     {KI_ISA_NEON, "asimd"},
     {KI_ISA_DOTPROD, "asimd asimddp"},
+    {KI_ISA_ARMBF16, "asimd bf16"},
+    {KI_ISA_SVE, "asimd sve"},
 #endif
 };
 

@@ -16,7 +16,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/kith-neon.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 flags="-std=gnu17 -O2 -Wall -Wextra -Wconversion -Wshadow -Wundef -ffp-contract=off
-       -D_GNU_SOURCE -DKI_HAVE_NEON -DKI_HAVE_DOTPROD -I. -Iinclude"
+       -D_GNU_SOURCE -DKI_HAVE_NEON -DKI_HAVE_DOTPROD
+       -DKI_HAVE_ARMBF16 -DKI_HAVE_SVE -I. -Iinclude"
 case $($cc -dumpversion) in
 12*) flags="$flags -Werror" ;; # the compiler of this project; others may warn of more
 esac
@@ -33,6 +34,8 @@ done
 compile cpu/scalar.c -O3
 compile cpu/neon.c -O3
 compile cpu/dotprod.c -O3 -march=armv8.2-a+dotprod
+compile cpu/armbf16.c -O3 -march=armv8.2-a+bf16
+compile cpu/sve.c -O3 -march=armv8.2-a+sve
 $cc -static "$work"/*.o -lm -o "$work/kernels_on_qemu"
 
 run() { # MODEL LEVEL [brief]
@@ -42,5 +45,6 @@ run() { # MODEL LEVEL [brief]
 run cortex-a53 neon
 run cortex-a72 neon brief
 run neoverse-n1 dotprod
-run a64fx neon brief
-run max dotprod brief
+run a64fx sve brief
+run max,sve-default-vector-length=16 sve brief
+run max,sve-default-vector-length=32 sve brief

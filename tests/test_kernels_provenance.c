@@ -80,6 +80,8 @@ static const struct {
     {KI_ISA_NEON, KI_Q4, OWN},          {KI_ISA_NEON, KI_Q1, OWN},
     {KI_ISA_DOTPROD, KI_U8, OWN},       {KI_ISA_DOTPROD, KI_I8, OWN},
     {KI_ISA_DOTPROD, KI_Q4, OWN},       {KI_ISA_DOTPROD, KI_Q1, OWN},
+    {KI_ISA_ARMBF16, KI_BF16BF16, SHAPES},
+    {KI_ISA_SVE, KI_F32, SHAPES}, /* on registers longer than 128 bits */
 #endif
 };
 
