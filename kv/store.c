@@ -155,6 +155,18 @@ static kith_status create_file(ki_store *store)
 
 /* ---- A file that is there ----------------------------------------------------------------- */
 
+/* What is shorter than two heads never was a store, or is one no more. */
+static kith_status long_enough(ki_store *store)
+{
+    uint64_t bytes;
+    if (store->config.vfs->size(store->config.vfs->user, store->file, &bytes) != 0)
+        return ki_fail(KITH_EIO, "%s cannot be measured: %s", store->path, strerror(errno));
+    if (bytes < KI_HEADS_BYTES)
+        return ki_fail(KITH_ECORRUPT, "%s is no store, or was cut short: it has %llu bytes",
+                       store->path, (unsigned long long)bytes);
+    return KITH_OK;
+}
+
 /* ENOTFOUND when there is none. A compaction may put another file in its place between open and
  * lock: then the lock is one on a file that nobody will see again. */
 static kith_status open_and_lock(ki_store *store)
@@ -176,7 +188,7 @@ static kith_status open_and_lock(ki_store *store)
                            store->path,
                            errno == EAGAIN ? "another process writes to it" : strerror(errno));
         if (vfs->is_at(vfs->user, store->file, store->path))
-            return KITH_OK;
+            return long_enough(store);
         vfs->close(vfs->user, store->file);
         store->file = -1;
     }

@@ -94,8 +94,8 @@ static void damage(void **state)
          "done");
     bad("cd $dir && $kith check m.kith", 1, "damaged");
     good("cd $dir && head -c 20000 o.kith > cut.kith; echo 'no store' > plain; echo done", "done");
-    bad("cd $dir && $kith check cut.kith", 1, "shorter");
-    bad("cd $dir && $kith check plain", 1, "plain");
+    bad("cd $dir && $kith check cut.kith", 1, "20000 bytes");
+    bad("cd $dir && $kith check plain", 1, "no store");
     bad("cd $dir && $kith check nowhere", 1, "nowhere");
 }
 
