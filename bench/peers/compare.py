@@ -25,7 +25,8 @@ EFS = [10, 14, 20, 28, 40, 57, 80, 113, 160, 226]
 
 class StoreOptions(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("dim", ctypes.c_uint32), ("type", ctypes.c_int),
-                ("metric", ctypes.c_int), ("keys", ctypes.c_int)]
+                ("metric", ctypes.c_int), ("keys", ctypes.c_int), ("open", ctypes.c_int),
+                ("durability", ctypes.c_int), ("interval_ms", ctypes.c_uint32)]
 
 
 class IndexOptions(ctypes.Structure):
@@ -37,7 +38,8 @@ class IndexOptions(ctypes.Structure):
 
 class SearchOptions(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("k", ctypes.c_uint32), ("ef", ctypes.c_uint32),
-                ("threads", ctypes.c_uint32), ("prefetch_lines", ctypes.c_uint32)]
+                ("threads", ctypes.c_uint32), ("prefetch_lines", ctypes.c_uint32),
+                ("f32_queries", ctypes.c_uint32)]
 
 
 HIT = numpy.dtype([("key", "<u8"), ("row", "<u4"), ("distance", "<f4")])
