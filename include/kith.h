@@ -466,7 +466,7 @@ KITH_API kith_status kith_index_check(const kith_index *index);
 /* The k nearest of n rows for each of nq queries, without a store: ground truth for a benchmark.
  * Ranked from exact sums, of integers or in f64; ties by row number. rows[nq*k] receives row
  * numbers, distances[nq*k] (may be NULL) the distances. threads 0 means all. While it runs, and
- * while a flat index answers 128 f32 queries or more, OpenBLAS is held to one thread a caller in
+ * while a flat index answers 64 f32 queries or more, OpenBLAS is held to one thread a caller in
  * the whole process. Errors: EINVAL (k = 0 or k > n, NaN), ENOMEM, ECANCELLED (finished queries are
  * written). */
 KITH_API kith_status kith_exact(kith_metric metric, kith_type type, uint32_t dim, const void *base,

@@ -5,9 +5,11 @@
  * candidates only: rerank.c orders them again and says whether that is proof. What the products
  * buy is reuse of a row by hundreds of queries from registers, which a range kernel cannot have.
  *
- * Measured on two AVX-512 cores, 30,000 f32 rows, milliseconds a query by range kernels and by
- * products: dim 64, 32 queries 0.25 and 0.35, 128 queries 0.3 and 0.2; dim 784, 32 queries 1.0 and
- * 1.5, 128 queries 0.85 and 0.55, 1024 queries 0.65 and 0.35. So KI_GEMM_QUERIES is 128.
+ * Measured on an AVX-512 core with other work beside it, 30,000 f32 rows, one thread, milliseconds
+ * a query, medians of six by tiles (scan.c) and by products: dim 64, 8 queries 0.14 and 0.98, 32
+ * queries 0.50 and 0.53, 64 queries 0.62 and 0.46, 1024 queries 0.50 and 0.37; dim 784, 8 queries
+ * 5.5 and 8.6, 32 queries 2.5 and 3.9, 64 queries 1.8 and 1.6, 256 queries 1.9 and 1.1, 1024
+ * queries 1.7 and 1.0. So KI_GEMM_QUERIES is 64.
  *
  * Every worker calls sgemm for its own queries, so OpenBLAS is held to one thread meanwhile. That
  * setting belongs to the process: it is set by the first scan and restored by the last.

@@ -50,7 +50,7 @@ kith_status ki_gemm_scan(const ki_row_set *set, const ki_queries *queries, uint3
                          ki_workers *workers, uint64_t *answers);
 
 /* From this many f32 queries on the products win; measured, see gemm.c. */
-enum { KI_GEMM_QUERIES = 128 };
+enum { KI_GEMM_QUERIES = 64 };
 
 /* The end of a walk or a scan that used a pool: its first k live entries as answers. */
 uint32_t ki_pool_answers(const ki_pool *pool, const uint64_t *live, uint32_t k, uint64_t *answers);
