@@ -6,6 +6,7 @@
  */
 #include "kernels/isa.h"
 #include "cpu/prepare_floats.h"
+#include "cpu/sift.h"
 #include "cpu/avx2_ints.h"
 
 #if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
@@ -145,8 +146,46 @@ INLINE __m256 bf16_odd(__m256i x)
 
 #include "cpu/floats_tmpl.h"
 
+/* Eight ids at a time; those that are new move to the front by a permutation whose indices pext
+ * picks from the eight bytes 0..7. */
+static uint32_t sift(uint32_t *words, uint32_t epoch, const uint32_t *links, uint32_t degree,
+                     uint32_t *ids)
+{
+    const __m256i low = _mm256_set1_epi32(15), one = _mm256_set1_epi32(1);
+    const __m256i now = _mm256_set1_epi32((int)epoch), end = _mm256_set1_epi32(-1);
+    const __m256i none = _mm256_setzero_si256();
+    uint32_t n = 0, i = 0;
+    for (; i + 8 <= degree; i += 8) {
+        const __m256i id = _mm256_loadu_si256((const __m256i *)(const void *)(links + i));
+        const __m256i there = _mm256_xor_si256(_mm256_cmpeq_epi32(id, end), end);
+        const __m256i word = _mm256_mask_i32gather_epi32(none, (const int *)words,
+                                                         _mm256_srli_epi32(id, 4), there, 4);
+        const __m256i bit = _mm256_sllv_epi32(one, _mm256_and_si256(id, low));
+        const __m256i age = _mm256_srli_epi32(_mm256_xor_si256(word, now), 16);
+        const __m256i current = _mm256_cmpeq_epi32(age, none);
+        const __m256i unset = _mm256_cmpeq_epi32(_mm256_and_si256(word, bit), none);
+        const __m256i fresh =
+            _mm256_and_si256(there, _mm256_or_si256(unset, _mm256_xor_si256(current, end)));
+        const uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(fresh));
+        const uint64_t bytes = _pdep_u64(mask, UINT64_C(0x0101010101010101)) * 0xff;
+        const uint64_t picks = _pext_u64(UINT64_C(0x0706050403020100), bytes);
+        const __m256i order = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)picks));
+        const uint32_t count = (uint32_t)__builtin_popcount(mask);
+        _mm256_storeu_si256((__m256i *)(void *)(ids + n), _mm256_permutevar8x32_epi32(id, order));
+        sift_mark_all(words, epoch, ids + n, count);
+        n += count;
+    }
+    for (; i < degree && links[i] != UINT32_MAX; i++) {
+        ids[n] = links[i];
+        n += sift_mark(words, epoch, links[i]);
+    }
+    return n;
+}
+
 void ki_fill_avx2(ki_kernels *table)
 {
+    table->sift = sift;
+    table->sift_from = KI_ISA_AVX2;
     fill_f32(table, KI_ISA_AVX2);
     fill_floats(table, KI_ISA_AVX2);
     u8_fill(table, KI_ISA_AVX2);

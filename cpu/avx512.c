@@ -7,6 +7,7 @@
  */
 #include "kernels/isa.h"
 #include "cpu/prepare_floats.h"
+#include "cpu/sift.h"
 #include "cpu/zmm.h"
 #include "cpu/avx512_ints.h"
 
@@ -111,8 +112,37 @@ INLINE __m512 bf16_odd(__m512i x)
 
 #include "cpu/floats_tmpl.h"
 
+static uint32_t sift(uint32_t *words, uint32_t epoch, const uint32_t *links, uint32_t degree,
+                     uint32_t *ids)
+{
+    const __m512i sixteen = _mm512_set1_epi32(15), one = _mm512_set1_epi32(1);
+    const __m512i now = _mm512_set1_epi32((int)epoch), end = _mm512_set1_epi32(-1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < degree; i += 16) {
+        const uint32_t left = degree - i;
+        const __mmask16 some =
+            left < 16 ? _cvtu32_mask16((1u << left) - 1) : _cvtu32_mask16(0xffff);
+        const __m512i id = _mm512_mask_loadu_epi32(end, some, links + i);
+        const __mmask16 there = _mm512_cmpneq_epi32_mask(id, end);
+        const __m512i word = _mm512_mask_i32gather_epi32(
+            _mm512_setzero_si512(), there, _mm512_srli_epi32(id, 4), (const int *)words, 4);
+        const __m512i bit = _mm512_sllv_epi32(one, _mm512_and_si512(id, sixteen));
+        const __m512i age = _mm512_srli_epi32(_mm512_xor_si512(word, now), 16);
+        const __mmask16 stale = _mm512_test_epi32_mask(age, age);
+        const __mmask16 unset = _mm512_testn_epi32_mask(word, bit);
+        const __mmask16 fresh = _kand_mask16(there, _kor_mask16(stale, unset));
+        const uint32_t count = (uint32_t)__builtin_popcount(_cvtmask16_u32(fresh));
+        _mm512_storeu_si512(ids + n, _mm512_maskz_compress_epi32(fresh, id));
+        sift_mark_all(words, epoch, ids + n, count);
+        n += count;
+    }
+    return n;
+}
+
 void ki_fill_avx512(ki_kernels *table)
 {
+    table->sift = sift;
+    table->sift_from = KI_ISA_AVX512;
     if (!(table->features & KI_PREFER_256)) {
         fill_f32(table, KI_ISA_AVX512);
         fill_floats(table, KI_ISA_AVX512);

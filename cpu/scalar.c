@@ -12,6 +12,7 @@
 #include "kernels/isa.h"
 #include "kernels/keys.h"
 #include "cpu/prepare_floats.h"
+#include "cpu/sift.h"
 #include "cpu/scalar_ints.h"
 
 enum { STEP_ELEMENTS = 16 };
@@ -79,8 +80,21 @@ INLINE float sum_of(const ki_query *query, const unsigned char *row, element_fn 
 
 #include "cpu/scalar_floats.h"
 
+static uint32_t sift(uint32_t *words, uint32_t epoch, const uint32_t *links, uint32_t degree,
+                     uint32_t *ids)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < degree && links[i] != UINT32_MAX; i++) {
+        ids[n] = links[i];
+        n += sift_mark(words, epoch, links[i]);
+    }
+    return n;
+}
+
 void ki_fill_scalar(ki_kernels *table)
 {
+    table->sift = sift;
+    table->sift_from = KI_ISA_SCALAR;
     fill_floats(table);
     fill_ints(table);
 }

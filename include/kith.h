@@ -371,6 +371,20 @@ typedef enum kith_index_kind {
     KITH_HNSW  /* Malkov and Yashunin, arXiv 1603.09320 */
 } kith_index_kind;
 
+/* What a walk measures in place of the rows. Codes are shorter, so more of them are measured in the
+ * same time; what they find is ranked again by the rows themselves. */
+typedef enum kith_walk {
+    KITH_WALK_AUTO, /* KITH_WALK_SQ8 for f32, f16 and bf16 rows, if the codes of a first sample of
+                       them find its neighbours; else the rows */
+    KITH_WALK_ROWS,
+    KITH_WALK_SQ8, /* of f32, f16, bf16: 8 bits a dimension; the graph is built on them as well */
+    KITH_WALK_SQ4, /* of all but b1: 4 bits; the graph is built on SQ8, or on u8 and i8 rows */
+    KITH_WALK_SQ1  /* of all but b1: 1 bit, as KITH_SQ1 */
+} kith_walk;
+
+/* For kith_index_options.reduce: chosen by a measurement when the graph is first built. */
+#define KITH_REDUCE_AUTO UINT32_MAX
+
 typedef struct kith_index_options {
     size_t size;
     kith_index_kind kind;
@@ -382,6 +396,10 @@ typedef struct kith_index_options {
                          (Subramanya et al., NeurIPS 2019); 1..2, without effect under ip */
     uint64_t seed;    /* hnsw: levels are a hash of key and seed */
     uint32_t threads; /* of a build and of device work; 0 for all the machine has */
+    kith_walk walk;   /* hnsw */
+    uint32_t reduce;  /* hnsw, f32, f16 and bf16: codes of this many principal components of a row
+                         (LeanVec, Tepper et al., TMLR 2024); 0: of all its dimensions */
+    uint32_t passes;  /* hnsw: 2 links every row a second time, to the whole graph; 0 is 1 */
 } kith_index_options;
 KITH_API kith_index_options kith_index_defaults(kith_index_kind kind);
 
@@ -412,13 +430,27 @@ typedef struct kith_search_options {
     uint32_t threads;        /* hnsw, kith_index_search: 0 for all; flat uses the index's own */
     uint32_t prefetch_lines; /* 64-byte lines of a row fetched ahead, 0..64; UINT32_MAX: chosen */
     uint32_t f32_queries;    /* 1: queries are f32, not the row type; b1 takes the bit of x > 0 */
+    float rerank; /* hnsw over codes: rerank * k of the nearest codes are ranked again by their
+                     rows, 1..1000; 0: chosen by the kind of codes */
+    float slack;  /* hnsw: above 0 the walk ends early, when the next candidate is farther than the
+                     k-th hit by this share of its distance (Al-Jazzazi et al., arXiv 2505.15636);
+                     ef then only limits it. Without effect under ip. 0..1000 */
 } kith_search_options;
 
 KITH_API kith_search_options kith_search_defaults(uint32_t k);
+typedef enum kith_search_mode {
+    KITH_MODE_EXACT, /* every row was compared */
+    KITH_MODE_ROWS,  /* a walk over rows */
+    KITH_MODE_CODES, /* a walk over codes, and the nearest ranked again */
+    KITH_MODE_FROZEN /* the same over blocks of kith_index_freeze */
+} kith_search_mode;
+
 typedef struct kith_search_stats {
     size_t size;        /* set by the caller: sizeof(kith_search_stats) */
-    uint64_t distances; /* of queries to rows; flat: every live row, once */
+    uint64_t distances; /* of queries to rows or codes; flat: every live row, once */
     uint64_t hops;      /* nodes expanded */
+    uint64_t reranks;   /* rows measured to rank candidates again, which distances do not count */
+    kith_search_mode mode;
 } kith_search_stats;
 
 /* Answers nq queries that lie one after the other: hits + i*k holds the k hits of query i, nearest

@@ -1,6 +1,5 @@
 /* api_index.c - the public calls that make, build, judge and describe an index. */
 #include "index/objects.h"
-#include "index/build.h"
 #include "index/checks.h"
 #include "index/host.h"
 #include <stdlib.h>
@@ -13,7 +12,8 @@ kith_index_options kith_index_defaults(kith_index_kind kind)
                                 .m = 16,
                                 .ef_construction = 200,
                                 .alpha = 1.1f,
-                                .seed = 1};
+                                .seed = 1,
+                                .passes = 1};
 }
 
 static kith_status check_options(const kith_index_options *o)
@@ -30,6 +30,8 @@ static kith_status check_options(const kith_index_options *o)
                        KI_EF_MAX);
     if (!(o->alpha >= 1 && o->alpha <= 2))
         return ki_fail(KITH_EINVAL, "alpha = %g is not in 1..2", (double)o->alpha);
+    if (o->passes > 2)
+        return ki_fail(KITH_EINVAL, "passes = %u is not in 0..2", o->passes);
     return KITH_OK;
 }
 
@@ -69,6 +71,9 @@ static kith_status open_flat(kith_index *index, long ordinal)
 static kith_status open_graph(kith_index *index, long ordinal)
 {
     const kith_index_options *o = &index->options;
+    kith_status status = ki_choose_walk(&index->store->options, &index->options);
+    if (status)
+        return status;
     if (ordinal >= 0)
         return ki_fail(KITH_EUNSUPPORTED,
                        "a graph cannot be walked on 'ocl%ld'; OpenCL devices "
@@ -132,19 +137,9 @@ static double seconds_now(void)
 kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void *user)
 {
     double start = seconds_now();
-    kith_status status;
     uint32_t threads = index->options.threads;
-    if (index->graph) {
-        ki_build_options options = {.kernel = index->kernel,
-                                    .type = index->store->options.type,
-                                    .metric = index->store->options.metric,
-                                    .threads = threads,
-                                    .progress = progress,
-                                    .user = user};
-        status = ki_graph_build(index->graph, &options);
-    } else {
-        status = ki_flat_refresh(index->flat);
-    }
+    kith_status status =
+        index->graph ? ki_index_link(index, progress, user) : ki_flat_refresh(index->flat);
     index->build_seconds += seconds_now() - start;
     index->build_threads = threads ? threads : ki_processor_count();
     return status;

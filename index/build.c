@@ -46,6 +46,7 @@ static kith_status open_linker(const builder *b, ki_linker *linker)
     uint32_t degree = graph->layer[0].degree;
     uint32_t pool = graph->ef_construction > 4 * degree ? graph->ef_construction : 4 * degree;
     ki_walker_options wo = {.kernel = b->options->kernel,
+                            .sift = b->options->sift,
                             .pairing = (ki_pairing)b->options->type,
                             .dim = graph->dim,
                             .pool_capacity = pool,
@@ -238,12 +239,15 @@ static kith_status draft_one(builder *b, ki_linker *linker, uint32_t i, const ui
         at++;
     if (at == end)
         return KITH_OK;
+    kith_status status = ki_walker_reserve(&linker->walker, graph->layer[0].count);
+    if (status)
+        return status;
     const ki_rows *rows = &graph->layer[0].rows;
     ki_walker_aim(&linker->walker, rows->base + (size_t)b->drafts[end - 1].id * rows->stride);
     uint32_t id = ki_walk_descend(&linker->walker, graph, b->drafts[at].layer, &key);
     for (; at < end; at++) {
         ki_layer *layer = &graph->layer[b->drafts[at].layer];
-        kith_status status = ki_walk_layer(&linker->walker, layer, id, key, graph->ef_construction);
+        status = ki_walk_layer(&linker->walker, layer, id, key, graph->ef_construction);
         if (status)
             return status;
         uint64_t nearest = linker->walker.pool.entry[0]; /* of those who are linked already */

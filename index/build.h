@@ -6,7 +6,8 @@
 #include "index/workers.h"
 
 typedef struct ki_build_options {
-    const ki_kernel *kernel;
+    const ki_kernel *kernel; /* of what the graph measures: rows, or codes as rows of i8 */
+    ki_sift_fn sift;
     kith_type type;
     kith_metric metric;
     uint32_t threads; /* 0: all */

@@ -16,14 +16,10 @@ static void follow(ki_rows *rows, const ki_slab *slab)
     rows->aux_stride = slab->aux_stride;
 }
 
-void ki_graph_follow_rows(ki_graph *graph)
-{
-    follow(&graph->layer[0].rows, ki_store_slab(graph->engine));
-}
-
 static void close_layer(ki_layer *layer)
 {
     ki_slab_close(&layer->copies);
+    ki_slab_close(&layer->brief_copies);
     ki_arena_close(&layer->links_arena);
     ki_arena_close(&layer->kept_arena);
     ki_arena_close(&layer->down_arena);
@@ -31,18 +27,18 @@ static void close_layer(ki_layer *layer)
 }
 
 /* How many nodes layer l may ever hold: address space only, so generous by a factor of 4. */
-static uint32_t layer_capacity(uint32_t m, uint32_t l)
+uint32_t ki_layer_capacity(const ki_graph *graph, uint32_t l)
 {
     uint32_t capacity = KI_MAX_ROWS;
     for (uint32_t i = 0; i < l && capacity > 4096; i++)
-        capacity = i ? capacity / m : capacity / m * 4;
+        capacity = i ? capacity / graph->m : capacity / graph->m * 4;
     return capacity;
 }
 
 static kith_status open_layer(ki_graph *graph, uint32_t l)
 {
     ki_layer *layer = &graph->layer[l];
-    size_t capacity = layer_capacity(graph->m, l);
+    size_t capacity = ki_layer_capacity(graph, l);
     layer->degree = l ? graph->m : (2 * graph->m + 15) / 16 * 16;
     layer->rows.dim = graph->dim;
     kith_status status = ki_arena_open(capacity * layer->degree * 4, &layer->links_arena);
@@ -51,8 +47,7 @@ static kith_status open_layer(ki_graph *graph, uint32_t l)
     if (!status && l)
         status = ki_arena_open(capacity * 4, &layer->down_arena);
     if (!status && l)
-        status = ki_slab_open(ki_store_slab(graph->engine)->row_bytes, (uint32_t)capacity,
-                              &layer->copies);
+        status = ki_slab_open(ki_graph_slab(graph)->row_bytes, (uint32_t)capacity, &layer->copies);
     if (status)
         close_layer(layer);
     return status;
@@ -88,6 +83,8 @@ void ki_graph_close(ki_graph *graph)
     for (uint32_t l = 0; l < KI_LAYERS_MAX; l++)
         close_layer(&graph->layer[l]);
     ki_arena_close(&graph->level_arena);
+    ki_codes_close(graph->codes);
+    ki_codes_close(graph->brief);
     ki_free(graph);
 }
 
@@ -170,7 +167,7 @@ kith_status ki_graph_add_node(ki_graph *graph, uint32_t row, uint32_t level)
         status = grow_layer(graph, l, l ? graph->layer[l].count : row);
     if (status)
         return status;
-    const ki_slab *slab = ki_store_slab(graph->engine);
+    const ki_slab *slab = ki_graph_slab(graph);
     uint32_t below = row;
     for (uint32_t l = 0; l <= level; l++) {
         ki_layer *layer = &graph->layer[l];
@@ -197,11 +194,13 @@ void ki_graph_newest(const ki_graph *graph, uint32_t row, uint32_t level, uint32
 
 size_t ki_graph_bytes(const ki_graph *graph)
 {
-    size_t bytes = graph->level_arena.committed + sizeof *graph;
+    size_t bytes = graph->level_arena.committed + sizeof *graph + ki_codes_bytes(graph->codes) +
+                   ki_codes_bytes(graph->brief);
     for (uint32_t l = 0; l < KI_LAYERS_MAX; l++) {
         const ki_layer *layer = &graph->layer[l];
         bytes += layer->links_arena.committed + layer->kept_arena.committed +
-                 layer->down_arena.committed + ki_slab_bytes(&layer->copies);
+                 layer->down_arena.committed + ki_slab_bytes(&layer->copies) +
+                 ki_slab_bytes(&layer->brief_copies);
     }
     return bytes;
 }

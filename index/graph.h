@@ -7,6 +7,10 @@
  * then touches a few compact megabytes instead of lines scattered over the store. `down` leads
  * from an id to the id of the same node one layer below.
  *
+ * The rows to measure are the store's, or codes that stand for them (codes.h): then layer 0 reads
+ * the codes' slab, and copies above are copies of codes. A graph that is built may be walked over
+ * shorter codes still, the *brief* ones, which lie beside the others in every layer.
+ *
  * A link row has no count: ids first, KI_NO_LINK behind them up to the degree. Its first `kept`
  * links are tree links, which pruning never drops: each node but the first of a layer has one
  * earlier node as its parent, and the link lies in both lists. So a layer is strongly connected
@@ -17,6 +21,7 @@
 #ifndef KI_GRAPH_H
 #define KI_GRAPH_H
 
+#include "index/codes.h"
 #include "kernels/kernels.h"
 #include "kv/store.h"
 
@@ -31,8 +36,10 @@ enum {
 };
 
 typedef struct ki_layer {
-    ki_rows rows;   /* the store's slab in layer 0, else `copies` */
-    ki_slab copies; /* empty in layer 0 */
+    ki_rows rows;         /* what links were chosen by: in layer 0 ki_graph_slab, else `copies` */
+    ki_slab copies;       /* empty in layer 0 */
+    ki_rows brief;        /* shorter codes; base is NULL while there are none */
+    ki_slab brief_copies; /* empty in layer 0 */
     ki_arena links_arena, kept_arena, down_arena;
     uint32_t *links; /* degree slots a node */
     uint8_t *kept;   /* tree links of a node, at the front of its slots */
@@ -55,7 +62,10 @@ typedef struct ki_graph {
     float alpha;
     uint64_t seed;
     const ki_store *engine;
-    uint32_t dim;
+    ki_codes *codes;  /* what is measured in place of rows; NULL: the rows are */
+    ki_codes *brief;  /* what searches may measure instead; NULL: nothing shorter */
+    bool brief_ready; /* brief codes are there for every id: false from a build's begin */
+    uint32_t dim;     /* of what is measured */
 } ki_graph;
 
 typedef struct ki_graph_options {
@@ -76,8 +86,29 @@ static inline uint32_t *ki_links(const ki_layer *layer, uint32_t id)
 /* The number of links in a row of slots. */
 uint32_t ki_link_count(const ki_layer *layer, uint32_t id);
 
-/* Layer 0's rows follow the store's slab; call before rows beyond the last build are read. */
+/* What layer 0 measures: the slab of the codes, else the store's. */
+const ki_slab *ki_graph_slab(const ki_graph *graph);
+
+/* Layer 0's rows follow that slab; call before rows beyond the last build are read. */
 void ki_graph_follow_rows(ki_graph *graph);
+
+/* From now on codes are measured, which the graph owns from here; it must have no node yet. */
+void ki_graph_measure(ki_graph *graph, ki_codes *codes);
+
+/* Gives every row that the graph holds its code, and every copy above; after codes were learnt anew
+ * all copies are made again. What was learnt, and memory for new codes, may fail: the graph is then
+ * as it was. */
+kith_status ki_graph_encode(ki_graph *graph, ki_workers *workers);
+
+/* The same for brief codes, which the graph owns from the first call on. Searches may use them when
+ * this succeeded after the last build. */
+kith_status ki_graph_shorten(ki_graph *graph, ki_codes *brief, ki_workers *workers);
+
+/* How many ids a layer may ever have. */
+uint32_t ki_layer_capacity(const ki_graph *graph, uint32_t l);
+
+/* The row that an id of a layer stands for; KI_NO_LINK when it stands for none any more. */
+uint32_t ki_graph_row(const ki_graph *graph, uint32_t layer, uint32_t id);
 
 /* The level of a key: how many layers its node rises above layer 0. A hash of key and seed, so
  * that it does not depend on the order of insertion: P(level >= l) = m^-l. */

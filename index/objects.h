@@ -22,7 +22,8 @@ struct kith_store {
 
 struct kith_index {
     kith_store *store;
-    kith_index_options options; /* its strings are gone: the choice is in what follows */
+    kith_index_options options; /* its strings are gone: the choice is in what follows; a `walk` of
+                                   AUTO is chosen before the first node */
     ki_kernels kernels;
     const ki_kernel *kernel; /* the one of the store's metric and type */
     ki_graph *graph;         /* hnsw, else NULL */
@@ -44,6 +45,18 @@ kith_status ki_check_result(const void *result);
 
 /* Writes a sized result struct, no further than the caller's struct reaches. */
 kith_status ki_write_result(const void *result, size_t bytes, void *out);
+
+/* Judges `walk` and `reduce` of an index over the store: EINVAL when rows like these have no such
+ * codes. Integer and bit rows are never left to choose. */
+kith_status ki_choose_walk(const kith_store_options *store, kith_index_options *options);
+
+/* The kernel, type and metric that links of the index's graph are chosen by. Codes must have been
+ * learnt if there are any. */
+struct ki_build_options;
+void ki_index_measure(const kith_index *index, struct ki_build_options *out);
+
+/* Gives every row its codes, links what is not linked, shortens the codes. */
+kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *user);
 
 /* EINVAL unless k, threads and prefetch of a search can be. */
 kith_status ki_check_search(const kith_search_options *options);

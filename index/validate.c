@@ -86,7 +86,7 @@ static kith_status check_reach(const ki_graph *graph, uint32_t l, uint32_t *queu
  * copy of that row, and no other node of the layer stands for it. */
 static kith_status check_down(const ki_graph *graph, uint32_t l, uint32_t id, uint32_t *mark)
 {
-    const ki_slab *slab = ki_store_slab(graph->engine);
+    const ki_slab *slab = ki_graph_slab(graph);
     const ki_rows *rows = &graph->layer[l].rows;
     uint32_t row = id;
     for (uint32_t i = l; i > 0; i--) {

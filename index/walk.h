@@ -17,9 +17,15 @@ enum { KI_PREFETCH_LINES = 4 };
 
 typedef struct ki_walker {
     const ki_kernel *kernel;
+    ki_sift_fn sift;
     ki_prepare_fn prepare; /* of the kernel, for the queries that come */
     ki_query query;
     void *scratch; /* of the query */
+    const ki_codes
+        *codes; /* what rows are codes of, and queries must become; NULL: rows are rows */
+    void *codes_scratch;
+    bool f32;   /* queries are f32, not of the rows' type */
+    bool brief; /* measures the layers' brief codes */
     ki_visited visited;
     ki_pool pool;
     ki_arena pool_arena;  /* its entries: more than ef of them when dead rows are met */
@@ -27,13 +33,21 @@ typedef struct ki_walker {
     uint32_t *ids, *keys; /* `hop_places` each */
     uint32_t hop_places;
     uint32_t prefetch_lines;
+    uint32_t stop_at;         /* adaptive stop: judged by this many nearest; 0: none */
+    double stop_factor;       /* ends when the next is farther than the last of them by this */
     uint64_t distances, hops; /* counted up, never reset here */
+    const ki_layer *layer;    /* of the walk that is under way, with its rows and the open hop */
+    ki_rows rows;
+    uint32_t hop;
 } ki_walker;
 
 typedef struct ki_walker_options {
     const ki_kernel *kernel; /* must outlive the walker */
+    ki_sift_fn sift;         /* of the same table */
     ki_pairing pairing;      /* the kernel's */
     bool f32;                /* queries are f32, not of the rows' type */
+    bool brief;              /* see above */
+    const ki_codes *codes;   /* see above; must outlive the walker */
     uint32_t dim;
     uint32_t pool_capacity;
     uint32_t hop_places; /* the largest degree, or the block of a scan */
@@ -53,7 +67,8 @@ kith_status ki_walker_offer(ki_walker *walker, uint64_t entry);
 void ki_walker_aim(ki_walker *walker, const void *vector);
 
 /* The nearest node of layer `to` that a greedy walk from the entry finds, as an id of that layer,
- * with its key. The graph must not be empty and `to` must be in use. */
+ * with its key. The graph must not be empty, `to` must be in use, and scratch be reserved for the
+ * largest layer. */
 uint32_t ki_walk_descend(ki_walker *walker, const ki_graph *graph, uint32_t to, uint32_t *key);
 
 /* Best-first search from `start`: afterwards the pool holds the `ef` nearest found, ascending.
@@ -62,5 +77,15 @@ uint32_t ki_walk_descend(ki_walker *walker, const ki_graph *graph, uint32_t to, 
  * walker was opened, or for thousands of dead rows around a query. */
 kith_status ki_walk_layer(ki_walker *walker, const ki_layer *layer, uint32_t start,
                           uint32_t start_key, uint32_t ef);
+
+/* The same in steps, for who has several walks under way: begin; then, while there is more, open a
+ * hop and close it, which measures its rows. Opened ahead, memory is asked for all of them, for who
+ * has something else to do before the close. */
+kith_status ki_walk_begin(ki_walker *walker, const ki_layer *layer, uint32_t start,
+                          uint32_t start_key, uint32_t ef);
+bool ki_walk_more(const ki_walker *walker);
+void ki_walk_open(ki_walker *walker);
+void ki_walk_open_ahead(ki_walker *walker);
+kith_status ki_walk_close(ki_walker *walker);
 
 #endif

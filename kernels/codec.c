@@ -184,80 +184,113 @@ const void *ki_codec_vector(const ki_codec *codec, const ki_codec_query *query)
     return codec->code == KITH_SQ8 ? query->code.elements : (const void *)&query->code;
 }
 
-/* An element as codes meet it: moved like the rows for differences, as it is for products. */
-static double query_element(const ki_codec *codec, const void *query, double factor, uint32_t i)
+/* A query as codes meet it: moved like the rows for differences, as it is for products. Loops over
+ * it take its numbers into variables of their own: bytes that are written could otherwise be the
+ * codec's, and the compiler would look again for every element. */
+typedef struct moved {
+    const unsigned char *query;
+    const float *centre;
+    double factor, move; /* element i is query[i] * factor - centre[i] * move */
+    uint32_t dim;
+} moved;
+
+static moved moved_query(const ki_codec *codec, const void *query, double factor)
 {
-    const double x = element(query, i) * factor;
-    return codec->metric == KITH_L2SQ ? x - (double)codec->centre[i] : x;
+    return (moved){.query = query,
+                   .centre = codec->centre,
+                   .factor = factor,
+                   .move = codec->metric == KITH_L2SQ ? 1.0 : 0.0,
+                   .dim = codec->dim};
 }
 
-/* |q'|^2 under l2sq; else what the centre adds to every distance. */
-static double constant_of(const ki_codec *codec, const void *query, double factor)
+static inline double moved_element(moved m, uint32_t i)
 {
-    double sum = 0.0;
-    for (uint32_t i = 0; i < codec->dim; i++) {
-        const double x = query_element(codec, query, factor, i);
-        sum += codec->metric == KITH_L2SQ ? x * x : -(x * (double)codec->centre[i]);
+    return element(m.query, i) * m.factor - (double)m.centre[i] * m.move;
+}
+
+enum { LANES = 8 }; /* sums and maxima side by side: none waits for another */
+
+/* |q'|^2 under l2sq; else what the centre adds to every distance. */
+static double constant_of(const ki_codec *codec, moved m)
+{
+    const double square = codec->metric == KITH_L2SQ ? 1.0 : 0.0;
+    double sums[LANES] = {0}, sum = codec->metric == KITH_COSINE ? 1.0 : 0.0;
+    uint32_t i = 0;
+    for (; i + LANES <= m.dim; i += LANES)
+        for (uint32_t j = 0; j < LANES; j++) {
+            const double x = moved_element(m, i + j), c = (double)m.centre[i + j];
+            sums[j] += x * (square * x - (1.0 - square) * c);
+        }
+    for (uint32_t j = 0; i + j < m.dim; j++) {
+        const double x = moved_element(m, i + j), c = (double)m.centre[i + j];
+        sums[j] += x * (square * x - (1.0 - square) * c);
     }
-    return codec->metric == KITH_COSINE ? 1.0 + sum : sum;
+    for (uint32_t j = 0; j < LANES; j++)
+        sum += sums[j];
+    return sum;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
 }
 
 /* One step of an integer query: the largest element is 127 of them. */
-static double step_of(const ki_codec *codec, const void *query, double factor)
+static double step_of(moved m)
 {
-    double most = 0.0;
-    for (uint32_t i = 0; i < codec->dim; i++) {
-        const double x = fabs(query_element(codec, query, factor, i));
-        most = x > most ? x : most;
-    }
-    return most / 127.0;
+    double most[LANES] = {0};
+    uint32_t i = 0;
+    for (; i + LANES <= m.dim; i += LANES)
+        for (uint32_t j = 0; j < LANES; j++)
+            most[j] = larger(fabs(moved_element(m, i + j)), most[j]);
+    for (; i < m.dim; i++)
+        most[0] = larger(fabs(moved_element(m, i)), most[0]);
+    for (uint32_t j = 1; j < LANES; j++)
+        most[0] = larger(most[0], most[j]);
+    return most[0] / 127.0;
 }
 
-static void fill_integers(const ki_codec *codec, const void *query, double factor, double step,
-                          signed char *elements)
+static void fill_integers(moved m, double step, signed char *restrict elements)
 {
     const double inverse = step > 0.0 ? 1.0 / step : 0.0;
-    for (uint32_t i = 0; i < codec->dim; i++) {
-        const double x = query_element(codec, query, factor, i);
-        elements[i] = (signed char)nearest(x * inverse, -127.0, 127.0);
-    }
+    for (uint32_t i = 0; i < m.dim; i++)
+        elements[i] = (signed char)nearest(moved_element(m, i) * inverse, -127.0, 127.0);
 }
 
-static void fill_floats(const ki_codec *codec, const void *query, double factor, float *elements)
+static void fill_floats(const float *scales, moved m, float *restrict elements)
 {
-    for (uint32_t i = 0; i < codec->dim; i++)
-        elements[i] = to_float(query_element(codec, query, factor, i) * (double)codec->scales[i]);
+    for (uint32_t i = 0; i < m.dim; i++)
+        elements[i] = to_float(moved_element(m, i) * (double)scales[i]);
 }
 
 /* KITH_SQ8 and KITH_SQ4: the kernel counts in steps of the row times steps of the query. */
-static void make_integers(const ki_codec *codec, const void *query, double factor, void *elements,
-                          ki_codec_query *out)
+static void make_integers(const ki_codec *codec, moved m, void *elements, ki_codec_query *out)
 {
     const double row_step = (double)codec->scale / (codec->code == KITH_SQ4 ? 16.0 : 1.0);
     const int l2sq = codec->metric == KITH_L2SQ;
-    const double step = l2sq ? row_step : step_of(codec, query, factor);
-    fill_integers(codec, query, factor, step, elements);
+    const double step = l2sq ? row_step : step_of(m);
+    fill_integers(m, step, elements);
     out->unit = row_step * step;
-    out->offset = l2sq ? 0.0 : constant_of(codec, query, factor);
+    out->offset = l2sq ? 0.0 : constant_of(codec, m);
 }
 
 void ki_codec_make_query(const ki_codec *codec, const void *query, void *elements,
                          ki_codec_query *out)
 {
-    const double factor = factor_of(codec, query);
+    const moved m = moved_query(codec, query, factor_of(codec, query));
     *out = (ki_codec_query){.code = {.elements = elements}, .unit = 1.0};
     if (codec->code == KITH_SQ8 || codec->code == KITH_SQ4) {
-        make_integers(codec, query, factor, elements, out);
+        make_integers(codec, m, elements, out);
         return;
     }
-    out->code.bias = to_float(constant_of(codec, query, factor));
+    out->code.bias = to_float(constant_of(codec, m));
     if (codec->code == KITH_SQ8_DIM) {
-        fill_floats(codec, query, factor, elements);
+        fill_floats(codec->scales, m, elements);
         return;
     }
-    const double step = step_of(codec, query, factor);
+    const double step = step_of(m);
     out->code.scale = to_float(step);
-    fill_integers(codec, query, factor, step, elements);
+    fill_integers(m, step, elements);
 }
 
 float ki_codec_distance(const ki_codec_query *query, ki_key_form form, uint32_t key)

@@ -110,6 +110,14 @@ typedef void (*ki_tile_fn)(const ki_query *queries, size_t m, const void *packed
                            const ki_rows *rows, uint32_t first, size_t n, uint32_t *keys,
                            size_t stride);
 
+/* What a walk asks between two hops, the same for every metric: which of `degree` links it has not
+ * seen. Links end at the first UINT32_MAX; none comes twice. words[id / 16] holds in its upper half
+ * the epoch that last wrote it, in its lower half a bit for each of 16 ids; one of another epoch
+ * counts as empty. Marks those that are new, writes them to ids[] in their order, returns how many.
+ * ids has room for `degree` rounded up to 16. */
+typedef uint32_t (*ki_sift_fn)(uint32_t *words, uint32_t epoch, const uint32_t *links,
+                               uint32_t degree, uint32_t *ids);
+
 /* How a key maps to a distance: see keys.h. */
 typedef enum ki_key_form {
     KI_KEY_FLOAT, /* order-preserving image of float bits */
@@ -165,6 +173,8 @@ enum { KI_METRIC_COUNT = KITH_JACCARD + 1, KI_TYPE_COUNT = KITH_B1 + 1 };
 /* A metric and a pairing that do not go together have an empty kernel (pair is NULL). */
 typedef struct ki_kernels {
     uint64_t features; /* what the table was filled for */
+    ki_sift_fn sift;
+    ki_isa sift_from;
     ki_kernel at[KI_METRIC_COUNT][KI_PAIRING_COUNT];
 } ki_kernels;
 

@@ -1,0 +1,138 @@
+/* api_link.c - the choice of codes for a graph, and the order of a build: code, link, shorten.
+ *
+ * May include everything of index/, kernels/ and kv/. Codes that links are chosen by are opened
+ * before the first node and stay for the life of the graph; brief ones may come at any time.
+ */
+#include "index/build.h"
+#include "index/objects.h"
+#include "index/trial.h"
+
+/* The least share of true neighbours among those by codes; 0.99 and more is usual. */
+#define FAITHFUL 0.9
+
+static bool is_float(kith_type type)
+{
+    return type == KITH_F32 || type == KITH_F16 || type == KITH_BF16;
+}
+
+kith_status ki_choose_walk(const kith_store_options *store, kith_index_options *o)
+{
+    const bool floats = is_float(store->type);
+    if ((unsigned)o->walk > KITH_WALK_SQ1)
+        return ki_fail(KITH_EINVAL, "%d is no kind of walk", (int)o->walk);
+    if (o->walk == KITH_WALK_AUTO && !floats)
+        o->walk = KITH_WALK_ROWS;
+    if (!floats && (o->walk == KITH_WALK_SQ8 || store->type == KITH_B1) &&
+        o->walk != KITH_WALK_ROWS)
+        return ki_fail(KITH_EINVAL, "%s rows have no codes of %d bits: they are walked as they are",
+                       kith_type_name(store->type),
+                       o->walk == KITH_WALK_SQ8   ? 8
+                       : o->walk == KITH_WALK_SQ4 ? 4
+                                                  : 1);
+    if (o->reduce && (!floats || o->walk == KITH_WALK_ROWS))
+        return ki_fail(
+            KITH_EINVAL,
+            "reduce = %u: only codes of f32, f16 and bf16 rows can have fewer dimensions",
+            o->reduce);
+    if (o->reduce > store->dim && o->reduce != KITH_REDUCE_AUTO)
+        return ki_fail(KITH_EINVAL, "reduce = %u is more than the %u dimensions of a row",
+                       o->reduce, store->dim);
+    return KITH_OK;
+}
+
+static ki_codes_shape shape_of(const kith_index *index, kith_code code)
+{
+    const kith_store_options *so = &index->store->options;
+    return (ki_codes_shape){.type = so->type,
+                            .metric = so->metric,
+                            .dim = so->dim,
+                            .code = code,
+                            .reduced = index->options.reduce};
+}
+
+/* Codes of all rows that there are. */
+static kith_status make_codes(kith_index *index, ki_workers *workers, ki_codes **out)
+{
+    const ki_codes_shape shape = shape_of(index, KITH_SQ8);
+    bool renewed;
+    ki_codes *codes;
+    kith_status status = ki_codes_open(&shape, &codes);
+    if (status)
+        return status;
+    status = ki_codes_follow(codes, index->store->engine, workers, &renewed);
+    if (status)
+        ki_codes_close(codes);
+    else
+        *out = codes;
+    return status;
+}
+
+/* Before the first node, once there are rows: codes to link by, 8 bits of whatever is not integers
+ * already. Left to choose, the index takes them only where they know who is near. */
+static kith_status choose_codes(kith_index *index, ki_workers *workers)
+{
+    const ki_store *engine = index->store->engine;
+    ki_codes *codes = NULL;
+    double share = 1;
+    if (index->graph->codes || index->options.walk == KITH_WALK_ROWS ||
+        !is_float(index->store->options.type) || !ki_store_live_count(engine))
+        return KITH_OK;
+    kith_status status = make_codes(index, workers, &codes);
+    if (!status && index->options.walk == KITH_WALK_AUTO)
+        status =
+            ki_codes_try(codes, engine, &index->kernels.at[codes->metric][codes->pairing], &share);
+    if (status || share < FAITHFUL) {
+        ki_codes_close(codes);
+        if (!status)
+            index->options.walk = KITH_WALK_ROWS;
+        return status;
+    }
+    if (index->options.walk == KITH_WALK_AUTO)
+        index->options.walk = KITH_WALK_SQ8;
+    ki_graph_measure(index->graph, codes);
+    return KITH_OK;
+}
+
+static kith_status shorten(kith_index *index, ki_workers *workers)
+{
+    ki_codes *brief = index->graph->brief;
+    kith_status status = KITH_OK;
+    if (index->options.walk != KITH_WALK_SQ4 && index->options.walk != KITH_WALK_SQ1)
+        return KITH_OK;
+    if (!brief) {
+        const ki_codes_shape shape =
+            shape_of(index, index->options.walk == KITH_WALK_SQ4 ? KITH_SQ4 : KITH_SQ1);
+        status = ki_codes_open(&shape, &brief);
+    }
+    return status ? status : ki_graph_shorten(index->graph, brief, workers);
+}
+
+void ki_index_measure(const kith_index *index, ki_build_options *out)
+{
+    const ki_codes *codes = index->graph->codes;
+    out->type = codes ? KITH_I8 : index->store->options.type;
+    out->metric = codes ? codes->metric : index->store->options.metric;
+    out->kernel = &index->kernels.at[out->metric][out->type];
+    out->sift = index->kernels.sift;
+}
+
+kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *user)
+{
+    ki_build_options options = {
+        .threads = index->options.threads, .progress = progress, .user = user};
+    ki_workers *workers = NULL;
+    kith_status status = ki_workers_open(options.threads, &workers);
+    if (!status)
+        status = choose_codes(index, workers);
+    if (!status)
+        status = ki_graph_encode(index->graph, workers);
+    if (!status) {
+        ki_index_measure(index, &options);
+        index->graph->brief_ready = false;
+        status = ki_graph_build(index->graph, &options);
+        kith_status shortened = shorten(index, workers);
+        status = status ? status : shortened;
+    }
+    ki_workers_close(workers);
+    return status;
+}
