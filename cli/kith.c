@@ -25,6 +25,8 @@ static const struct verb verbs[] = {
     {"devices", "list the devices that vectors can be searched on", devices_main},
     {"import", "make a store from a file of vectors", import_main},
     {"export", "write the vectors of a store to a file", export_main},
+    {"build", "attach a graph to a store, or bring it up to date", build_main},
+    {"search", "find the nearest rows of a store for a file of queries", search_main},
     {"put", "put a vector into a store", put_main},
     {"get", "print the vector of a key", get_main},
     {"del", "delete a key", del_main},

@@ -146,7 +146,7 @@ static double percentile(const double *sorted, size_t n, double share)
     return sorted[rank ? rank - 1 : 0];
 }
 
-static json_t *percentiles(double *latency, size_t n)
+json_t *result_percentiles(double *latency, size_t n)
 {
     qsort(latency, n, sizeof *latency, compare_doubles);
     return json_pack("{s:f, s:f, s:f, s:f}", "p50", percentile(latency, n, 0.5), "p95",
@@ -167,9 +167,9 @@ void result_run(json_t *result, const struct measured *run)
                             "batch", (json_int_t)run->batch, "k", (json_int_t)run->k, "recall",
                             run->recall, "recall_annb", run->recall_annb, "qps",
                             (double)run->queries / result_median(run->seconds, run->passes),
-                            "times", times, "latency_us", percentiles(run->latency_us, run->calls),
-                            "distances_per_query", run->distances_per_query, "bytes_per_vector",
-                            run->bytes_per_vector));
+                            "times", times, "latency_us",
+                            result_percentiles(run->latency_us, run->calls), "distances_per_query",
+                            run->distances_per_query, "bytes_per_vector", run->bytes_per_vector));
 }
 
 const json_t *result_field(const json_t *value, const char *path)

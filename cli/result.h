@@ -83,4 +83,7 @@ json_t *result_read(const char *path, struct sentence *why);
 json_t *result_as_written(json_t *result);
 bool result_write(const json_t *result, const char *path, struct sentence *why);
 
+/* p50, p95, p99 and p999 of n >= 1 latencies, which are sorted by the way. */
+json_t *result_percentiles(double *latency, size_t n);
+
 #endif

@@ -4,6 +4,7 @@
  * file. backup and compact leave either the old state or the whole new one.
  */
 #include "cli/options.h"
+#include "cli/store_graph.h"
 #include "cli/store_part.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -69,7 +70,7 @@ int stat_main(int argc, char **argv)
     return code;
 }
 
-/* What check, backup and compact have in common: open, work with a progress bar, close. */
+/* What backup and compact have in common: open, work with a progress bar, close. */
 typedef kith_status (*care_fn)(kith_store *store, void *user, struct progress *progress);
 
 static int care(const char *path, kith_open_mode mode, const char *label, care_fn work, void *user)
@@ -90,24 +91,35 @@ static int care(const char *path, kith_open_mode mode, const char *label, care_f
     return code;
 }
 
-static kith_status check_work(kith_store *store, void *user, struct progress *progress)
+static int check(const char *path, bool quick, bool *graph)
 {
-    const bool *const quick = user;
-    return kith_store_check(store, !*quick, progress_step, progress);
+    struct progress progress;
+    kith_store *store = NULL;
+    int code = store_open(path, KITH_OPEN_READ_ONLY, &store);
+    if (code != TOOL_OK)
+        return code;
+    progress_begin(&progress, "checking");
+    const kith_status status = kith_store_check(store, !quick, progress_step, &progress);
+    progress_end(&progress);
+    if (status)
+        code = status == KITH_ECANCELLED ? TOOL_INTERRUPTED : store_failed();
+    else
+        code = store_graph_check(store, !quick, graph);
+    kith_store_close(store);
+    return code;
 }
 
 int check_main(int argc, char **argv)
 {
-    bool quick = false;
+    bool quick = false, graph = false;
     const struct option_spec options[] = {
         {"quick", 0, OPTION_FLAG, &quick, NULL, "headers and records only, no vectors", 0, 0, NULL},
     };
     const struct syntax syntax = {
         .verb = "check",
         .operands = "STORE",
-        .about =
-            "Compares every byte of a store with its checksums. Exits with 1 and a sentence at\n"
-            "the first damage. Changes nothing.",
+        .about = "Compares every byte of a store, and of the graph beside it, with its checksums.\n"
+                 "Exits with 1 and a sentence at the first damage. Changes nothing.",
         .examples = "kith check my.kith\nkith check my.kith --quick",
         .options = options,
         .option_count = COUNT_OF(options),
@@ -118,12 +130,12 @@ int check_main(int argc, char **argv)
     int code = options_parse(&syntax, argc, argv, &arguments);
     if (code != OPTIONS_GO)
         return code;
-    code = care(arguments.operand[0], KITH_OPEN_READ_ONLY, "checking", check_work, &quick);
+    code = check(arguments.operand[0], quick, &graph);
     if (arguments.json)
-        terminal_json(json_pack("{s:b, s:s}", "sound", code == TOOL_OK, "sentence",
-                                code == TOOL_OK ? "" : kith_last_error()));
+        terminal_json(json_pack("{s:b, s:b, s:s}", "sound", code == TOOL_OK, "graph", graph,
+                                "sentence", code == TOOL_OK ? "" : kith_last_error()));
     else if (code == TOOL_OK)
-        printf("%s is sound\n", arguments.operand[0]);
+        printf("%s is sound%s\n", arguments.operand[0], graph ? ", and so is its graph" : "");
     return code;
 }
 

@@ -8,6 +8,7 @@
 
 int backup_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
+int build_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int compact_main(int argc, char **argv);
 int data_main(int argc, char **argv);
@@ -20,6 +21,7 @@ int kernels_main(int argc, char **argv);
 int put_main(int argc, char **argv);
 int report_main(int argc, char **argv);
 int scan_main(int argc, char **argv);
+int search_main(int argc, char **argv);
 int stat_main(int argc, char **argv);
 
 #endif

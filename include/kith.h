@@ -417,6 +417,23 @@ KITH_API kith_status kith_index_create(kith_store *store, const kith_index_optio
 KITH_API kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void *user);
 KITH_API void kith_index_close(kith_index *index);
 
+/* Keeps the graph of an index beside its store, in the file PATH.graph, and brings it back. It is
+ * derived data: whatever happens to that file costs time and no vector. Saving syncs the store
+ * first, and leaves the old file or the whole new one. A graph is loaded into an index that holds
+ * no row yet; the index then has the options of the graph (m, ef_construction, alpha, seed, codes),
+ * whatever it was made with. What was put, replaced or deleted since the graph was saved is found
+ * and heeded: new rows are compared exactly, as always, until kith_index_build links them.
+ * After a failure the index is as empty as before, answers exactly, and can be built and saved.
+ * Errors: EINVAL (a flat index, a store in memory or read-only, rows that must be built first;
+ * load: an index with rows, a graph of another store), ENOTFOUND (no such file), ECORRUPT,
+ * EUNSUPPORTED (a file of another version or byte order), EIO, ENOMEM, ECANCELLED. */
+KITH_API kith_status kith_index_save(kith_index *index, kith_progress_fn progress, void *user);
+KITH_API kith_status kith_index_load(kith_index *index, kith_progress_fn progress, void *user);
+
+/* Compares the graph file beside a store with its checksums. Errors: as load. */
+KITH_API kith_status kith_index_check_file(kith_store *store, kith_progress_fn progress,
+                                           void *user);
+
 typedef struct kith_hit {
     uint64_t key;   /* the key in a store of u64 keys, else 0: use kith_store_key(row) */
     uint32_t row;   /* row number in the store; UINT32_MAX where there was no further hit */

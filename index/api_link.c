@@ -93,7 +93,7 @@ static kith_status choose_codes(kith_index *index, ki_workers *workers)
     return KITH_OK;
 }
 
-static kith_status shorten(kith_index *index, ki_workers *workers)
+kith_status ki_index_shorten(kith_index *index, ki_workers *workers)
 {
     ki_codes *brief = index->graph->brief;
     kith_status status = KITH_OK;
@@ -118,8 +118,10 @@ void ki_index_measure(const kith_index *index, ki_build_options *out)
 
 kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *user)
 {
-    ki_build_options options = {
-        .threads = index->options.threads, .progress = progress, .user = user};
+    ki_build_options options = {.threads = index->options.threads,
+                                .passes = index->options.passes,
+                                .progress = progress,
+                                .user = user};
     ki_workers *workers = NULL;
     kith_status status = ki_workers_open(options.threads, &workers);
     if (!status)
@@ -130,7 +132,7 @@ kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *us
         ki_index_measure(index, &options);
         index->graph->brief_ready = false;
         status = ki_graph_build(index->graph, &options);
-        kith_status shortened = shorten(index, workers);
+        kith_status shortened = ki_index_shorten(index, workers);
         status = status ? status : shortened;
     }
     ki_workers_close(workers);

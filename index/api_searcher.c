@@ -197,7 +197,9 @@ kith_status ki_search_begin(kith_searcher *s, const void *query)
     const ki_store *engine = s->index->store->engine;
     ki_walker *w = &s->walker;
     uint32_t key;
-    w->live = ki_store_live_count(engine) < ki_store_rows(engine) ? ki_store_live(engine) : NULL;
+    const bool all = ki_store_live_count(engine) == ki_store_rows(engine) && !graph->usable;
+    w->live = all ? NULL : ki_store_live(engine);
+    w->usable = graph->usable;
     if (s->mode != KITH_MODE_ROWS)
         ki_ranker_aim(&s->ranker, query);
     ki_pool_clear(&w->pool);
@@ -211,6 +213,15 @@ kith_status ki_search_begin(kith_searcher *s, const void *query)
         return status;
     const uint32_t start = ki_walk_descend(w, graph, 0, &key);
     return ki_walk_begin(w, &graph->layer[0], start, key, width(&s->options));
+}
+
+/* A live row, by its distance, into the pool that ranks. */
+static kith_status offer(kith_searcher *s, uint64_t entry)
+{
+    if (s->mode == KITH_MODE_ROWS)
+        return ki_walker_offer(&s->walker, entry);
+    ki_pool_offer(&s->ranker.pool, entry);
+    return KITH_OK;
 }
 
 /* Rows that came after the last build: compared one and all. */
@@ -227,15 +238,31 @@ static kith_status scan_tail(kith_searcher *s, uint32_t first, uint32_t last)
         const uint32_t n = last - first < SCAN_BLOCK ? last - first : SCAN_BLOCK;
         s->kernel->range(query, &set.rows, first, n, w->keys);
         w->distances += n;
-        for (uint32_t i = 0; i < n && !status; i++) {
-            const uint64_t entry = ki_pool_entry(w->keys[i], first + i);
-            if (w->keys[i] > ki_pool_bound(pool) || !ki_is_live(live, first + i))
-                continue;
-            if (ranked)
-                ki_pool_offer(pool, entry);
-            else
-                status = ki_walker_offer(w, entry);
-        }
+        for (uint32_t i = 0; i < n && !status; i++)
+            if (w->keys[i] <= ki_pool_bound(pool) && ki_is_live(live, first + i))
+                status = offer(s, ki_pool_entry(w->keys[i], first + i));
+    }
+    return status;
+}
+
+/* Rows below that the graph does not hold as they are: a few, measured by their numbers. */
+static kith_status scan_loose(kith_searcher *s)
+{
+    const ki_graph *graph = s->index->graph;
+    ki_walker *w = &s->walker;
+    const bool ranked = s->mode != KITH_MODE_ROWS;
+    const ki_query *query = ranked ? &s->ranker.query : &w->query;
+    const uint64_t *live = ki_store_live(s->index->store->engine);
+    const ki_row_set set = ki_store_row_set(s->index->store->engine, &s->index->store->options);
+    kith_status status = KITH_OK;
+    for (uint32_t first = 0; first < graph->loose_count && !status; first += SCAN_BLOCK) {
+        const uint32_t left = graph->loose_count - first, n = left < SCAN_BLOCK ? left : SCAN_BLOCK;
+        const uint32_t *ids = graph->loose + first;
+        s->kernel->gather(query, &set.rows, ids, n, w->keys);
+        w->distances += n;
+        for (uint32_t i = 0; i < n && !status; i++)
+            if (ki_is_live(live, ids[i]))
+                status = offer(s, ki_pool_entry(w->keys[i], ids[i]));
     }
     return status;
 }
@@ -245,9 +272,12 @@ kith_status ki_search_end(kith_searcher *s, uint64_t *answers)
     const kith_store *store = s->index->store;
     ki_walker *w = &s->walker;
     const ki_row_set set = ki_store_row_set(store->engine, &store->options);
+    ki_walk_forget_strangers(w);
     if (s->mode != KITH_MODE_ROWS)
         ki_ranker_rank(&s->ranker, &set.rows, &w->pool, w->live);
-    kith_status status = scan_tail(s, s->index->graph->seen, ki_store_rows(store->engine));
+    kith_status status = scan_loose(s);
+    if (!status)
+        status = scan_tail(s, s->index->graph->seen, ki_store_rows(store->engine));
     if (status)
         return status;
     if (s->mode != KITH_MODE_ROWS)

@@ -18,33 +18,16 @@
  * lost 3 % of themselves: the first of a cluster linked to strangers only.
  */
 #include "index/build.h"
-#include "index/link.h"
-#include "index/mates.h"
+#include "index/builder.h"
 
-enum { BATCH_MOST = 1024, BATCH_SHARE = 64, BATCH_SOON = 32, MATES = 256 };
+enum { BATCH_SHARE = 64, BATCH_SOON = 32, MATES = 256 };
 
-typedef struct builder {
-    ki_graph *graph;
-    const ki_build_options *options;
-    ki_workers *workers;
-    ki_linker *linkers;            /* one a worker */
-    ki_mates *mates;               /* one a worker */
-    uint32_t begin[KI_LAYERS_MAX]; /* of each layer: the first id of the batch */
-    ki_draft *drafts; /* of the batch: a row's drafts lie together, highest layer first */
-    uint64_t *links;  /* where the drafts' links lie, degree of layer 0 each */
-    uint32_t *first;  /* of row i of the batch: its first draft */
-    uint32_t rows, draft_count, draft_capacity;
-    uint32_t added[KI_LAYERS_MAX]; /* nodes that this batch adds to each layer */
-    uint32_t highest, highest_id;  /* the node of the batch that rises highest */
-    uint32_t layer;                /* the one whose wishes are granted */
-    ki_wishes wishes;
-} builder;
-
-static kith_status open_linker(const builder *b, ki_linker *linker)
+static kith_status open_linker(const ki_builder *b, ki_linker *linker)
 {
     const ki_graph *graph = b->graph;
     uint32_t degree = graph->layer[0].degree;
-    uint32_t pool = graph->ef_construction > 4 * degree ? graph->ef_construction : 4 * degree;
+    uint32_t pool =
+        degree + (graph->ef_construction > 4 * degree ? graph->ef_construction : 4 * degree);
     ki_walker_options wo = {.kernel = b->options->kernel,
                             .sift = b->options->sift,
                             .pairing = (ki_pairing)b->options->type,
@@ -65,7 +48,7 @@ static kith_status open_linker(const builder *b, ki_linker *linker)
     return status;
 }
 
-static void close_builder(builder *b)
+static void close_builder(ki_builder *b)
 {
     for (uint32_t i = 0; b->mates && i < ki_workers_count(b->workers); i++)
         ki_mates_close(&b->mates[i]);
@@ -83,9 +66,9 @@ static void close_builder(builder *b)
     ki_workers_close(b->workers);
 }
 
-static kith_status open_builder(ki_graph *graph, const ki_build_options *options, builder *b)
+static kith_status open_builder(ki_graph *graph, const ki_build_options *options, ki_builder *b)
 {
-    *b = (builder){.graph = graph, .options = options, .draft_capacity = 2 * BATCH_MOST};
+    *b = (ki_builder){.graph = graph, .options = options, .draft_capacity = 2 * KI_BATCH_MOST};
     uint32_t degree = graph->layer[0].degree;
     kith_status status = ki_workers_open(options->threads, &b->workers);
     if (status)
@@ -97,32 +80,31 @@ static kith_status open_builder(ki_graph *graph, const ki_build_options *options
     b->mates = ki_zalloc(mates);
     b->drafts = ki_alloc(b->draft_capacity * sizeof *b->drafts);
     b->links = ki_alloc(link_bytes);
-    b->first = ki_alloc((BATCH_MOST + 1) * sizeof *b->first);
+    b->first = ki_alloc((KI_BATCH_MOST + 1) * sizeof *b->first);
     if (!b->linkers || !b->mates || !b->drafts || !b->links || !b->first)
         return ki_no_memory("a batch of the build", crew + mates + link_bytes);
     for (uint32_t i = 0; i < ki_workers_count(b->workers) && !status; i++) {
         status = open_linker(b, &b->linkers[i]);
         if (!status)
             status = ki_mates_open(options->kernel, (ki_pairing)options->type, graph->dim,
-                                   BATCH_MOST, &b->mates[i]);
+                                   KI_BATCH_MOST, &b->mates[i]);
     }
     return status ? status : ki_wishes_open(b->draft_capacity * (degree + 1), &b->wishes);
 }
 
 /* How many rows the next batch may have. */
-static uint32_t batch_limit(const ki_graph *graph)
+uint32_t ki_batch_limit(const ki_graph *graph)
 {
     uint32_t nodes = graph->layer[0].nodes;
     uint32_t limit = nodes / BATCH_SHARE;
     if (limit < BATCH_SOON)
         limit = nodes < BATCH_SOON ? nodes : BATCH_SOON;
-    if (limit > BATCH_MOST)
-        limit = BATCH_MOST;
+    if (limit > KI_BATCH_MOST)
+        limit = KI_BATCH_MOST;
     return limit ? limit : 1;
 }
 
-/* Would a node of this level overfill a layer's share of the batch, or the drafts? */
-static bool level_fits(const builder *b, uint32_t level)
+bool ki_batch_has_room(const ki_builder *b, uint32_t level)
 {
     if (b->draft_count + level + 1 > b->draft_capacity)
         return false;
@@ -134,34 +116,53 @@ static bool level_fits(const builder *b, uint32_t level)
     return true;
 }
 
-static void draft_row(builder *b, uint32_t row, uint32_t level)
+static void add_drafts(ki_builder *b, uint32_t level, const uint32_t *ids, bool again)
 {
-    uint32_t ids[KI_LAYERS_MAX];
-    ki_graph_newest(b->graph, row, level, ids);
     b->first[b->rows++] = b->draft_count;
     for (uint32_t l = level + 1; l-- > 0;) {
         ki_draft *draft = &b->drafts[b->draft_count];
-        *draft = (ki_draft){.layer = l, .id = ids[l]};
+        *draft = (ki_draft){.layer = l, .id = ids[l], .again = again};
         draft->links = b->links + (size_t)b->draft_count * b->graph->layer[0].degree;
         b->draft_count++;
-        b->added[l]++;
+        b->drafted[l]++;
+        b->added[l] += !again;
     }
+    b->first[b->rows] = b->draft_count;
+}
+
+void ki_batch_add(ki_builder *b, uint32_t row, uint32_t level)
+{
+    uint32_t ids[KI_LAYERS_MAX];
+    ki_graph_newest(b->graph, row, level, ids);
+    add_drafts(b, level, ids, false);
     if (level + 1 > b->highest) {
         b->highest = level + 1;
         b->highest_id = ids[level];
     }
 }
 
+void ki_batch_add_again(ki_builder *b, uint32_t level, const uint32_t *ids)
+{
+    add_drafts(b, level, ids, true);
+}
+
+void ki_batch_begin(ki_builder *b)
+{
+    b->rows = b->draft_count = 0;
+    b->first[0] = 0;
+    b->highest = b->graph->layers;
+    memset(b->added, 0, sizeof b->added);
+    memset(b->drafted, 0, sizeof b->drafted);
+    for (uint32_t l = 0; l < KI_LAYERS_MAX; l++)
+        b->begin[l] = b->graph->layer[l].count;
+}
+
 /* Step 1. A failure cuts the batch short; what was added before it will be linked. */
-static kith_status begin_batch(builder *b, uint32_t table_rows)
+static kith_status begin_batch(ki_builder *b, uint32_t table_rows)
 {
     ki_graph *graph = b->graph;
-    uint32_t limit = batch_limit(graph);
-    b->rows = b->draft_count = 0;
-    b->highest = graph->layers;
-    memset(b->added, 0, sizeof b->added);
-    for (uint32_t l = 0; l < KI_LAYERS_MAX; l++)
-        b->begin[l] = graph->layer[l].count;
+    uint32_t limit = ki_batch_limit(graph);
+    ki_batch_begin(b);
     while (b->rows < limit && graph->seen < table_rows) {
         const void *key;
         size_t key_len;
@@ -169,15 +170,14 @@ static kith_status begin_batch(builder *b, uint32_t table_rows)
         kith_status status;
         if (ki_store_key(graph->engine, row, &key, &key_len)) {
             uint32_t level = ki_graph_level(graph, key, key_len);
-            if (!level_fits(b, level))
+            if (!ki_batch_has_room(b, level))
                 break;
             status = ki_graph_add_node(graph, row, level);
             if (!status)
-                draft_row(b, row, level);
+                ki_batch_add(b, row, level);
         } else {
             status = ki_graph_skip_row(graph, row);
         }
-        b->first[b->rows] = b->draft_count;
         if (status)
             return status;
     }
@@ -185,7 +185,7 @@ static kith_status begin_batch(builder *b, uint32_t table_rows)
 }
 
 /* Offers n nodes of the batch from `first` on, with their keys. */
-static void offer_keys(const builder *b, ki_linker *linker, uint32_t l, uint32_t id,
+static void offer_keys(const ki_builder *b, ki_linker *linker, uint32_t l, uint32_t id,
                        const uint32_t *keys, uint32_t first, uint32_t n)
 {
     ki_pool *pool = &linker->walker.pool;
@@ -200,7 +200,7 @@ static void offer_keys(const builder *b, ki_linker *linker, uint32_t l, uint32_t
  * side, so comparing with all of them costs little, and rows that arrive together are often near
  * each other. `keys` are those of layer 0; in other layers, which are short, and for a batch with
  * more dead rows in it than a tile has room for, they are NULL. */
-static void offer_mates(const builder *b, ki_linker *linker, uint32_t l, uint32_t id,
+static void offer_mates(const ki_builder *b, ki_linker *linker, uint32_t l, uint32_t id,
                         const uint32_t *keys)
 {
     const ki_layer *layer = &b->graph->layer[l];
@@ -216,22 +216,8 @@ static void offer_mates(const builder *b, ki_linker *linker, uint32_t l, uint32_
     }
 }
 
-/* Turns the pool of a walk into the node's links and its possible parents. */
-static void draft_links(ki_linker *linker, ki_layer *layer, uint32_t most, ki_draft *draft)
-{
-    const ki_pool *pool = &linker->walker.pool;
-    draft->link_count =
-        ki_prune(&linker->pruner, &layer->rows, pool->entry, pool->size, most, draft->links, 0);
-    draft->near_count = pool->size < KI_NEAR ? pool->size : KI_NEAR;
-    for (uint32_t i = 0; i < draft->near_count; i++)
-        draft->near[i] = ki_pool_id(pool->entry[i]);
-    uint32_t *links = ki_links(layer, draft->id);
-    for (uint32_t i = 0; i < draft->link_count; i++)
-        links[i] = ki_pool_id(draft->links[i]);
-}
-
 /* Step 2 for one row. Layers that the graph does not have yet get a node without links. */
-static kith_status draft_one(builder *b, ki_linker *linker, uint32_t i, const uint32_t *mates)
+static kith_status draft_one(ki_builder *b, ki_linker *linker, uint32_t i, const uint32_t *mates)
 {
     ki_graph *graph = b->graph;
     uint32_t at = b->first[i], end = b->first[i + 1], key;
@@ -253,7 +239,9 @@ static kith_status draft_one(builder *b, ki_linker *linker, uint32_t i, const ui
         uint64_t nearest = linker->walker.pool.entry[0]; /* of those who are linked already */
         offer_mates(b, linker, b->drafts[at].layer, b->drafts[at].id,
                     b->drafts[at].layer ? NULL : mates);
-        draft_links(linker, layer, graph->m, &b->drafts[at]);
+        ki_draft_choose(linker, layer, graph->m, &b->drafts[at]);
+        if (!b->drafts[at].again)
+            ki_draft_write(layer, &b->drafts[at]); /* nobody can reach it yet */
         key = ki_pool_key(nearest);
         id = layer->down ? layer->down[ki_pool_id(nearest)] : 0;
     }
@@ -261,11 +249,11 @@ static kith_status draft_one(builder *b, ki_linker *linker, uint32_t i, const ui
 }
 
 /* The keys of a few rows of the batch against all of it, in layer 0; NULL: not to be had. */
-static const uint32_t *compare_mates(const builder *b, ki_mates *mates, size_t first, uint32_t n)
+static const uint32_t *compare_mates(const ki_builder *b, ki_mates *mates, size_t first, uint32_t n)
 {
     const ki_layer *layer = &b->graph->layer[0];
     uint32_t ids[KI_MATES_GROUP], count = layer->count - b->begin[0];
-    if (count > mates->room)
+    if (!count || count > mates->room)
         return NULL;
     for (uint32_t i = 0; i < n; i++)
         ids[i] = b->drafts[b->first[first + i + 1] - 1].id;
@@ -275,7 +263,7 @@ static const uint32_t *compare_mates(const builder *b, ki_mates *mates, size_t f
 
 static kith_status draft_job(void *context, uint32_t worker, size_t first, size_t last)
 {
-    builder *b = context;
+    ki_builder *b = context;
     ki_mates *mates = &b->mates[worker];
     kith_status status = KITH_OK;
     for (size_t group = first; group < last && !status; group += KI_MATES_GROUP) {
@@ -290,7 +278,7 @@ static kith_status draft_job(void *context, uint32_t worker, size_t first, size_
 
 static kith_status grant_job(void *context, uint32_t worker, size_t first, size_t last)
 {
-    builder *b = context;
+    ki_builder *b = context;
     ki_linker *linker = &b->linkers[worker];
     ki_layer *layer = &b->graph->layer[b->layer];
     linker->walker.pool.capacity = 4 * layer->degree;
@@ -299,14 +287,17 @@ static kith_status grant_job(void *context, uint32_t worker, size_t first, size_
     return KITH_OK;
 }
 
-/* Steps 2 to 4. */
-static kith_status link_batch(builder *b)
+/* Steps 2 to 4. Nodes that others walk over get their own links when all walks are done. */
+kith_status ki_batch_link(ki_builder *b)
 {
     ki_graph *graph = b->graph;
     size_t share = b->rows / (4 * ki_workers_count(b->workers)) + 1;
     size_t step = share < KI_MATES_GROUP ? share : KI_MATES_GROUP;
     kith_status status = ki_workers_run(b->workers, b->rows, step, draft_job, b);
-    for (uint32_t l = 0; l < KI_LAYERS_MAX && b->added[l]; l++) {
+    for (uint32_t i = 0; i < b->draft_count && !status; i++)
+        if (b->drafts[i].again)
+            ki_draft_write(&graph->layer[b->drafts[i].layer], &b->drafts[i]);
+    for (uint32_t l = 0; l < KI_LAYERS_MAX && b->drafted[l]; l++) {
         b->layer = l;
         ki_wishes_collect(&b->wishes, graph, l, b->drafts, b->draft_count);
         kith_status granted = ki_workers_run(b->workers, b->wishes.groups, 16, grant_job, b);
@@ -319,21 +310,74 @@ static kith_status link_batch(builder *b)
     return status;
 }
 
+static kith_status report(const ki_build_options *options, uint64_t done, uint64_t all)
+{
+    if (options->progress && options->progress(options->user, done, all))
+        return ki_fail(KITH_ECANCELLED, "the build was stopped after %llu of %llu rows",
+                       (unsigned long long)done, (unsigned long long)all);
+    return KITH_OK;
+}
+
+static kith_status link_new(ki_builder *b, uint32_t table_rows)
+{
+    ki_graph *graph = b->graph;
+    const uint32_t start = graph->seen;
+    kith_status status = KITH_OK;
+    while (!status && graph->seen < table_rows) {
+        status = begin_batch(b, table_rows);
+        kith_status linked = b->rows ? ki_batch_link(b) : KITH_OK;
+        status = status ? status : linked;
+        if (!status)
+            status = report(b->options, graph->seen - start, table_rows - start);
+    }
+    return status;
+}
+
+/* Rows that are through are loose no more, also when others remain. */
+static kith_status link_loose(ki_builder *b)
+{
+    ki_graph *graph = b->graph;
+    uint32_t done = 0;
+    kith_status status = ki_build_again(b, graph->loose, graph->loose_count, &done);
+    for (uint32_t i = 0; i < done && graph->usable; i++)
+        graph->usable[graph->loose[i] / 64] |= UINT64_C(1) << (graph->loose[i] % 64);
+    graph->loose_count -= done;
+    memmove(graph->loose, graph->loose + done, graph->loose_count * sizeof *graph->loose);
+    if (!graph->loose_count) { /* what is still unusable is dead */
+        ki_free(graph->usable);
+        ki_free(graph->loose);
+        graph->usable = NULL;
+        graph->loose = NULL;
+    }
+    return status;
+}
+
+/* The second pass: whoever came early could link to those before only. */
+static kith_status link_twice(ki_builder *b, uint32_t start)
+{
+    const uint32_t count = b->graph->seen - start;
+    uint32_t *rows = ki_alloc((size_t)count * sizeof *rows + 1), done;
+    if (!rows)
+        return ki_no_memory("the second pass of a build", (size_t)count * sizeof *rows);
+    for (uint32_t i = 0; i < count; i++)
+        rows[i] = start + i;
+    kith_status status = ki_build_again(b, rows, count, &done);
+    ki_free(rows);
+    return status;
+}
+
 kith_status ki_graph_build(ki_graph *graph, const ki_build_options *options)
 {
-    uint32_t table_rows = ki_store_rows(graph->engine), start = graph->seen;
-    builder b;
+    const uint32_t table_rows = ki_store_rows(graph->engine), start = graph->seen;
+    ki_builder b;
     ki_graph_follow_rows(graph);
     kith_status status = open_builder(graph, options, &b);
-    while (!status && graph->seen < table_rows) {
-        status = begin_batch(&b, table_rows);
-        kith_status linked = b.rows ? link_batch(&b) : KITH_OK;
-        status = status ? status : linked;
-        if (!status && options->progress &&
-            options->progress(options->user, graph->seen - start, table_rows - start))
-            status = ki_fail(KITH_ECANCELLED, "the build was stopped after %u of %u rows",
-                             graph->seen - start, table_rows - start);
-    }
+    if (!status && graph->loose_count)
+        status = link_loose(&b);
+    if (!status)
+        status = link_new(&b, table_rows);
+    if (!status && options->passes == 2 && graph->seen > start)
+        status = link_twice(&b, start);
     close_builder(&b);
     return status;
 }

@@ -11,6 +11,7 @@ typedef struct ki_build_options {
     kith_type type;
     kith_metric metric;
     uint32_t threads; /* 0: all */
+    uint32_t passes;  /* 2: rows that are new are linked once more in the end */
     kith_progress_fn progress;
     void *user;
 } ki_build_options;

@@ -83,6 +83,8 @@ void ki_graph_close(ki_graph *graph)
     for (uint32_t l = 0; l < KI_LAYERS_MAX; l++)
         close_layer(&graph->layer[l]);
     ki_arena_close(&graph->level_arena);
+    ki_free(graph->loose);
+    ki_free(graph->usable);
     ki_codes_close(graph->codes);
     ki_codes_close(graph->brief);
     ki_free(graph);
@@ -131,6 +133,11 @@ static kith_status grow_layer(ki_graph *graph, uint32_t l, uint32_t id)
     return KITH_OK;
 }
 
+kith_status ki_graph_reserve(ki_graph *graph, uint32_t layer, uint32_t count)
+{
+    return count ? grow_layer(graph, layer, count - 1) : KITH_OK;
+}
+
 static kith_status grow_levels(ki_graph *graph, uint32_t row)
 {
     kith_status status = ki_arena_grow(&graph->level_arena, (size_t)row + 1);
@@ -139,12 +146,18 @@ static kith_status grow_levels(ki_graph *graph, uint32_t row)
     return status;
 }
 
+kith_status ki_graph_reserve_levels(ki_graph *graph, uint32_t count)
+{
+    return count ? grow_levels(graph, count - 1) : KITH_OK;
+}
+
 /* Layer 0 has a link row for every row number, absent ones included: they hold no link. */
 static void clear_node(ki_layer *layer, uint32_t id)
 {
     memset(ki_links(layer, id), 0xff, layer->degree * 4);
     layer->kept[id] = 0;
-    layer->count = id + 1;
+    if (id >= layer->count)
+        layer->count = id + 1;
 }
 
 kith_status ki_graph_skip_row(ki_graph *graph, uint32_t row)
@@ -182,7 +195,8 @@ kith_status ki_graph_add_node(ki_graph *graph, uint32_t row, uint32_t level)
         below = id;
     }
     graph->level[row] = (uint8_t)level;
-    graph->seen = row + 1;
+    if (row >= graph->seen)
+        graph->seen = row + 1;
     return KITH_OK;
 }
 

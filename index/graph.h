@@ -61,6 +61,11 @@ typedef struct ki_graph {
     uint32_t m, ef_construction;
     float alpha;
     uint64_t seed;
+    uint32_t *loose; /* rows below `seen` that live and are not linked as they are now: numbers that
+                        were given to other vectors while the graph lay in its file; ascending */
+    uint32_t loose_count;
+    uint64_t *usable; /* a bit a row below `seen`: the node stands for what is in the store; NULL
+                         when all do */
     const ki_store *engine;
     ki_codes *codes;  /* what is measured in place of rows; NULL: the rows are */
     ki_codes *brief;  /* what searches may measure instead; NULL: nothing shorter */
@@ -114,7 +119,8 @@ uint32_t ki_graph_row(const ki_graph *graph, uint32_t layer, uint32_t id);
  * that it does not depend on the order of insertion: P(level >= l) = m^-l. */
 uint32_t ki_graph_level(const ki_graph *graph, const void *key, size_t key_len);
 
-/* Gives row `row` its nodes in layers 0..level, without links. Fails before it changes. */
+/* Gives row `row` its nodes in layers 0..level, without links. Fails before it changes. The row is
+ * the next that was not seen, or an absent one below. */
 kith_status ki_graph_add_node(ki_graph *graph, uint32_t row, uint32_t level);
 
 /* The ids that the last ki_graph_add_node gave its node, from layer 0 upwards. */
@@ -127,7 +133,15 @@ size_t ki_graph_bytes(const ki_graph *graph);        /* memory beyond the store'
 uint64_t ki_graph_link_total(const ki_graph *graph); /* in layer 0 */
 uint64_t ki_graph_digest(const ki_graph *graph);     /* of layers, links, levels and entry */
 
-/* Every invariant, in O(nodes + links). ECORRUPT with the first violation. */
+/* Every invariant, in O(nodes + links). ECORRUPT with the first violation. Trusts the sizes of the
+ * arrays and nothing that is in them; check_shape leaves out whether copies are copies. */
 kith_status ki_graph_check(const ki_graph *graph);
+kith_status ki_graph_check_shape(const ki_graph *graph);
+
+/* For who fills a graph from a file: memory for ids 0..count-1 of a layer, for the levels of rows
+ * 0..count-1, and the copies above layer 0 from the rows. */
+kith_status ki_graph_reserve(ki_graph *graph, uint32_t layer, uint32_t count);
+kith_status ki_graph_reserve_levels(ki_graph *graph, uint32_t count);
+void ki_graph_copy_rows(ki_graph *graph);
 
 #endif

@@ -48,14 +48,20 @@ static void copy_codes(const ki_graph *graph, uint32_t l, const ki_slab *from, k
     }
 }
 
+void ki_graph_copy_rows(ki_graph *graph)
+{
+    for (uint32_t l = 1; l < graph->layers; l++)
+        copy_codes(graph, l, ki_graph_slab(graph), &graph->layer[l].copies);
+}
+
 kith_status ki_graph_encode(ki_graph *graph, ki_workers *workers)
 {
     bool renewed = false;
     if (!graph->codes)
         return KITH_OK;
     kith_status status = ki_codes_follow(graph->codes, graph->engine, workers, &renewed);
-    for (uint32_t l = 1; l < graph->layers && renewed; l++)
-        copy_codes(graph, l, &graph->codes->slab, &graph->layer[l].copies);
+    if (renewed)
+        ki_graph_copy_rows(graph);
     return status;
 }
 

@@ -8,8 +8,6 @@
 #include "index/link.h"
 #include <assert.h>
 
-enum { KI_HEADROOM = 8 }; /* an eighth of the slots is left free by pruning */
-
 kith_status ki_wishes_open(uint32_t capacity, ki_wishes *out)
 {
     ki_wishes wishes = {.capacity = capacity};
@@ -39,16 +37,21 @@ static uint32_t tree_room(const ki_layer *layer)
     return layer->degree >= 8 ? layer->degree / 4 : 2;
 }
 
+/* A node that hangs in the tree already, and has room for a child. Those of the batch that had no
+ * parent yet, and absent ones, have no tree link. */
+static bool may_be_parent(const ki_layer *layer, uint32_t id)
+{
+    return layer->kept[id] < tree_room(layer) && (layer->kept[id] > 0 || id == layer->root);
+}
+
 /* The nearest earlier candidate with room for a child, else the first node of the layer with room.
  * There always is one before the draft's: v nodes have 2(v - 1) tree links and room for 2v. */
-static uint32_t choose_parent(ki_graph *graph, ki_layer *layer, const ki_draft *draft)
+static uint32_t choose_parent(ki_layer *layer, const ki_draft *draft)
 {
     for (uint32_t i = 0; i < draft->near_count; i++)
-        if (draft->near[i] < draft->id && layer->kept[draft->near[i]] < tree_room(layer))
+        if (may_be_parent(layer, draft->near[i]))
             return draft->near[i];
-    bool base = layer == &graph->layer[0];
-    while (layer->kept[layer->roomy] >= tree_room(layer) ||
-           (base && graph->level[layer->roomy] == KI_ABSENT))
+    while (!may_be_parent(layer, layer->roomy))
         layer->roomy++;
     return layer->roomy;
 }
@@ -67,9 +70,10 @@ static void lead_with_parent(ki_layer *layer, const ki_draft *draft, uint32_t pa
     layer->kept[draft->id]++;
 }
 
+/* `parent` is KI_NO_LINK for a node that has one. */
 static void wish_all(ki_wishes *wishes, const ki_draft *draft, uint32_t parent)
 {
-    bool parent_linked = false;
+    bool parent_linked = parent == KI_NO_LINK;
     for (uint32_t i = 0; i < draft->link_count; i++) {
         uint32_t target = ki_pool_id(draft->links[i]);
         parent_linked |= target == parent;
@@ -115,9 +119,13 @@ void ki_wishes_collect(ki_wishes *wishes, ki_graph *graph, uint32_t layer, const
     ki_layer *the_layer = &graph->layer[layer];
     wishes->count = 0;
     for (uint32_t i = 0; i < draft_count; i++) {
-        if (drafts[i].layer != layer || drafts[i].id == the_layer->root)
+        if (drafts[i].layer != layer || (drafts[i].id == the_layer->root && !drafts[i].again))
             continue;
-        uint32_t parent = choose_parent(graph, the_layer, &drafts[i]);
+        if (drafts[i].again) {
+            wish_all(wishes, &drafts[i], KI_NO_LINK);
+            continue;
+        }
+        uint32_t parent = choose_parent(the_layer, &drafts[i]);
         the_layer->kept[parent]++;
         lead_with_parent(the_layer, &drafts[i], parent);
         wish_all(wishes, &drafts[i], parent);

@@ -1,4 +1,4 @@
-/* link.h - the second half of an insertion: links back, tree links, and lists that overflow.
+/* link.h - a node's links: chosen, wished for in return, and lists that overflow.
  *
  * May include prune.h. A draft is what the first half found for one node in one layer, while the
  * graph stood still; see build.c for the whole story.
@@ -8,10 +8,14 @@
 
 #include "index/prune.h"
 
-enum { KI_NEAR = 16 }; /* candidates remembered as possible parents */
+enum {
+    KI_NEAR = 16,   /* candidates remembered as possible parents */
+    KI_HEADROOM = 8 /* an eighth of the slots is left free by pruning */
+};
 
 typedef struct ki_draft {
     uint32_t layer, id;
+    bool again; /* the node is in the graph, and keeps its tree links */
     uint32_t link_count, near_count;
     uint64_t *links; /* pool entries, ascending; the node's own list holds the same ids already */
     uint32_t near[KI_NEAR];
@@ -44,6 +48,14 @@ typedef struct ki_linker {
     ki_pruner pruner;
     uint64_t *kept; /* degree places */
 } ki_linker;
+
+/* Turns the pool of a walk into the draft's links, at most `most`, and its possible parents. A node
+ * that is in the graph chooses among its own links as well, up to the headroom, and its tree links
+ * come first and stay. */
+void ki_draft_choose(ki_linker *linker, const ki_layer *layer, uint32_t most, ki_draft *draft);
+
+/* Makes the draft's links the node's own. */
+void ki_draft_write(ki_layer *layer, const ki_draft *draft);
 
 /* Grants the wishes of group g: touches the link row of that one target only. */
 void ki_wishes_grant(const ki_wishes *wishes, uint32_t g, ki_layer *layer, ki_linker *linker);

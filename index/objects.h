@@ -55,6 +55,9 @@ kith_status ki_choose_walk(const kith_store_options *store, kith_index_options *
 struct ki_build_options;
 void ki_index_measure(const kith_index *index, struct ki_build_options *out);
 
+/* Makes the brief codes that the options ask for, if they do. */
+kith_status ki_index_shorten(kith_index *index, ki_workers *workers);
+
 /* Gives every row its codes, links what is not linked, shortens the codes. */
 kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *user);
 

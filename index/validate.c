@@ -84,7 +84,8 @@ static kith_status check_reach(const ki_graph *graph, uint32_t l, uint32_t *queu
 
 /* A node of a layer above 0 stands, through `down`, for a row whose level is at least l, holds a
  * copy of that row, and no other node of the layer stands for it. */
-static kith_status check_down(const ki_graph *graph, uint32_t l, uint32_t id, uint32_t *mark)
+static kith_status check_down(const ki_graph *graph, uint32_t l, uint32_t id, bool copies,
+                              uint32_t *mark)
 {
     const ki_slab *slab = ki_graph_slab(graph);
     const ki_rows *rows = &graph->layer[l].rows;
@@ -96,7 +97,8 @@ static kith_status check_down(const ki_graph *graph, uint32_t l, uint32_t id, ui
     }
     if (row >= graph->seen || graph->level[row] == KI_ABSENT || graph->level[row] < l)
         return wrong(l, id, "stands for a row of a lower level, row", row);
-    if (memcmp(rows->base + (size_t)id * rows->stride, ki_slab_row(slab, row), slab->row_bytes))
+    if (copies &&
+        memcmp(rows->base + (size_t)id * rows->stride, ki_slab_row(slab, row), slab->row_bytes))
         return wrong(l, id, "holds another vector than its row", row);
     if (mark[row])
         return wrong(l, id, "stands for a row that another node stands for", row);
@@ -104,7 +106,7 @@ static kith_status check_down(const ki_graph *graph, uint32_t l, uint32_t id, ui
     return KITH_OK;
 }
 
-static kith_status check_nodes(const ki_graph *graph, uint32_t l, uint32_t *mark)
+static kith_status check_nodes(const ki_graph *graph, uint32_t l, bool copies, uint32_t *mark)
 {
     const ki_layer *layer = &graph->layer[l];
     kith_status status = KITH_OK;
@@ -116,18 +118,19 @@ static kith_status check_nodes(const ki_graph *graph, uint32_t l, uint32_t *mark
     if (l)
         memset(mark, 0, (size_t)graph->seen * sizeof *mark);
     for (uint32_t id = 0; id < layer->count && l && !status; id++)
-        status = check_down(graph, l, id, mark);
+        status = check_down(graph, l, id, copies, mark);
     return status;
 }
 
-static kith_status check_layer(const ki_graph *graph, uint32_t l, uint32_t *mark, uint32_t *queue)
+static kith_status check_layer(const ki_graph *graph, uint32_t l, bool copies, uint32_t *mark,
+                               uint32_t *queue)
 {
     const ki_layer *layer = &graph->layer[l];
     uint64_t tree = 0, nodes = 0;
     if (layer->count > graph->seen)
         return ki_fail(KITH_ECORRUPT, "layer %u has %u ids for %u rows", l, layer->count,
                        graph->seen);
-    kith_status status = check_nodes(graph, l, mark);
+    kith_status status = check_nodes(graph, l, copies, mark);
     if (status)
         return status;
     for (uint32_t id = 0; id < layer->count; id++) {
@@ -157,7 +160,7 @@ static kith_status check_levels(const ki_graph *graph)
     return KITH_OK;
 }
 
-kith_status ki_graph_check(const ki_graph *graph)
+static kith_status check(const ki_graph *graph, bool copies)
 {
     if (!graph->layers)
         return graph->layer[0].nodes
@@ -170,8 +173,18 @@ kith_status ki_graph_check(const ki_graph *graph)
     uint32_t *mark = ki_alloc(bytes), *queue = ki_alloc(bytes);
     kith_status status = mark && queue ? check_levels(graph) : ki_no_memory("a check", 2 * bytes);
     for (uint32_t l = 0; l < graph->layers && !status; l++)
-        status = check_layer(graph, l, mark, queue);
+        status = check_layer(graph, l, copies, mark, queue);
     ki_free(mark);
     ki_free(queue);
     return status;
+}
+
+kith_status ki_graph_check(const ki_graph *graph)
+{
+    return check(graph, true);
+}
+
+kith_status ki_graph_check_shape(const ki_graph *graph)
+{
+    return check(graph, false);
 }

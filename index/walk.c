@@ -132,8 +132,25 @@ uint32_t ki_walk_descend(ki_walker *walker, const ki_graph *graph, uint32_t to, 
 
 static bool is_live(const ki_walker *walker, uint64_t entry)
 {
-    uint32_t row = ki_pool_id(entry);
-    return walker->live[row / 64] >> (row % 64) & 1;
+    const uint32_t row = ki_pool_id(entry), word = row / 64;
+    const uint64_t live = walker->live[word] & (walker->usable ? walker->usable[word] : UINT64_MAX);
+    return live >> (row % 64) & 1;
+}
+
+void ki_walk_forget_strangers(ki_walker *walker)
+{
+    ki_pool *pool = &walker->pool;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < pool->size && walker->usable; i++) {
+        const uint32_t row = ki_pool_id(pool->entry[i]);
+        if (walker->usable[row / 64] >> (row % 64) & 1)
+            pool->entry[kept++] = pool->entry[i];
+    }
+    if (walker->usable) {
+        pool->capacity -= pool->size - kept;
+        pool->size = pool->cursor = kept;
+        walker->usable = NULL;
+    }
 }
 
 /* The capacity is ef plus the number of dead rows in the pool. So a dead row enters without

@@ -28,9 +28,10 @@ typedef struct ki_walker {
     bool brief; /* measures the layers' brief codes */
     ki_visited visited;
     ki_pool pool;
-    ki_arena pool_arena;  /* its entries: more than ef of them when dead rows are met */
-    const uint64_t *live; /* which rows of layer 0 may be results; NULL when all may */
-    uint32_t *ids, *keys; /* `hop_places` each */
+    ki_arena pool_arena;    /* its entries: more than ef of them when dead rows are met */
+    const uint64_t *live;   /* which rows of layer 0 may be results; NULL when all may */
+    const uint64_t *usable; /* and of these, which nodes stand for their rows; NULL: all do */
+    uint32_t *ids, *keys;   /* `hop_places` each */
     uint32_t hop_places;
     uint32_t prefetch_lines;
     uint32_t stop_at;         /* adaptive stop: judged by this many nearest; 0: none */
@@ -77,6 +78,10 @@ uint32_t ki_walk_descend(ki_walker *walker, const ki_graph *graph, uint32_t to, 
  * walker was opened, or for thousands of dead rows around a query. */
 kith_status ki_walk_layer(ki_walker *walker, const ki_layer *layer, uint32_t start,
                           uint32_t start_key, uint32_t ef);
+
+/* Takes the nodes that do not stand for their rows out of the pool, so that these may be offered
+ * as what they are; from here on `usable` is forgotten. */
+void ki_walk_forget_strangers(ki_walker *walker);
 
 /* The same in steps, for who has several walks under way: begin; then, while there is more, open a
  * hop and close it, which measures its rows. Opened ahead, memory is asked for all of them, for who

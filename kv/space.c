@@ -36,7 +36,7 @@ kith_status ki_file_write(const ki_vfs *vfs, int file, uint64_t offset, const vo
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0)
-            return ki_fail(KITH_EIO, "writing %zu bytes at %llu of the store failed: %s", bytes,
+            return ki_fail(KITH_EIO, "writing %zu bytes at %llu of the file failed: %s", bytes,
                            (unsigned long long)offset,
                            done < 0 ? strerror(errno) : "nothing was written");
         at += done;
@@ -54,7 +54,7 @@ kith_status ki_file_read(const ki_vfs *vfs, int file, uint64_t offset, void *to,
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0)
-            return ki_fail(KITH_EIO, "reading %zu bytes at %llu of the store failed: %s", bytes,
+            return ki_fail(KITH_EIO, "reading %zu bytes at %llu of the file failed: %s", bytes,
                            (unsigned long long)offset,
                            done < 0 ? strerror(errno) : "the file is shorter than that");
         at += done;

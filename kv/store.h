@@ -226,6 +226,12 @@ uint64_t ki_store_lsn(const ki_store *store);
 uint64_t ki_store_durable_lsn(const ki_store *store);
 const unsigned char *ki_store_uuid(const ki_store *store);
 const char *ki_store_path(const ki_store *store); /* NULL in memory */
+const ki_vfs *ki_store_vfs(const ki_store *store);
+bool ki_store_is_read_only(const ki_store *store);
+
+/* What tells a live row from any other that had or will have its number: a sum of the operation
+ * that put it, its bytes and its key. Metadata do not change it. 0 when the row is not live. */
+uint64_t ki_store_stamp(const ki_store *store, uint32_t row);
 
 /* ---- Care --------------------------------------------------------------------------------- */
 

@@ -76,6 +76,31 @@ const char *ki_store_path(const ki_store *store)
     return store->path;
 }
 
+const ki_vfs *ki_store_vfs(const ki_store *store)
+{
+    return store->config.vfs;
+}
+
+bool ki_store_is_read_only(const ki_store *store)
+{
+    return store->config.read_only;
+}
+
+uint64_t ki_store_stamp(const ki_store *store, uint32_t row)
+{
+    const void *key;
+    size_t key_len;
+    uint64_t stamp = 0;
+    ki_store_read_lock(store);
+    if (row < store->rows && ki_is_live(store, row)) {
+        const uint64_t facts[] = {ki_store_birth(store, row), store->recs[row].row_sum};
+        ki_store_present_key(store, row, &key, &key_len);
+        stamp = ki_sum64(key, key_len, ki_sum64(facts, sizeof facts, row)) | 1;
+    }
+    ki_store_read_unlock(store);
+    return stamp;
+}
+
 static uint64_t resident_bytes(const ki_store *store)
 {
     size_t rows = ki_in_file(store) ? 0

@@ -1,0 +1,20 @@
+/* store_graph.h - the graph beside a store, for the verbs that need one.
+ *
+ * May include kith.h and cli/ headers.
+ */
+#ifndef STORE_GRAPH_H
+#define STORE_GRAPH_H
+
+#include <stdbool.h>
+
+#include "kith.h"
+
+/* Loads the graph file into an index that is empty. True when there is a graph now. A file that is
+ * not there is no failure; one that is refused is none either, but a note says why. */
+bool store_graph_load(kith_index *index);
+
+/* Compares the graph file, if there is one, with its checksums, and loads it when `full`. Returns a
+ * tool_exit after a sentence; *found says whether there was one. */
+int store_graph_check(kith_store *store, bool full, bool *found);
+
+#endif

@@ -1,0 +1,219 @@
+/* store_search.c - `kith search`: many queries against a store, to a file of row numbers.
+ *
+ * With a graph beside the store its walk answers; without one, or on another device, every row is
+ * compared. Queries come in any type that a file can hold; those of another type than the rows are
+ * asked as f32. The file of answers appears whole, and only when every query was answered.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/hardware.h"
+#include "cli/heap.h"
+#include "cli/matrix.h"
+#include "cli/options.h"
+#include "cli/pass.h"
+#include "cli/result.h"
+#include "cli/store_graph.h"
+#include "cli/store_part.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+
+struct search {
+    const char *queries, *part, *out, *device;
+    uint64_t limit;
+    double rerank, slack;
+    uint32_t k, ef, threads;
+    kith_store *store;
+    kith_store_options shape;
+    kith_index *index;
+    bool graph;
+    struct matrix matrix;
+    struct pass pass;
+};
+
+static bool read_queries(struct search *s)
+{
+    struct sentence why;
+    kith_type type;
+    if (!matrix_read(s->queries, s->part, s->limit, &s->matrix, &why))
+        return terminal_fail(TOOL_FAILED, "%s", why.text), false;
+    if (s->matrix.dim != s->shape.dim)
+        return terminal_fail(TOOL_FAILED, "%s has %u dimensions and the store has %u", s->queries,
+                             s->matrix.dim, s->shape.dim),
+               false;
+    const bool same = element_type(s->matrix.element, &type) && type == s->shape.type;
+    if (!same && !matrix_convert(&s->matrix, ELEMENT_F32, s->queries, &why))
+        return terminal_fail(TOOL_FAILED, "%s", why.text), false;
+    s->pass.options.f32_queries = !same && s->shape.type != KITH_F32;
+    s->pass.queries = s->matrix.data;
+    s->pass.query_bytes = element_bytes(s->matrix.element) * s->matrix.dim;
+    s->pass.count = s->matrix.rows;
+    return true;
+}
+
+/* A graph where there is one and the host is asked; else rows, on whatever device. */
+static int open_index(struct search *s)
+{
+    const bool host = !s->device || !strcmp(s->device, "cpu");
+    kith_index_options options = kith_index_defaults(KITH_HNSW);
+    options.threads = s->threads;
+    if (host) {
+        if (kith_index_create(s->store, &options, &s->index))
+            return store_failed();
+        s->graph = store_graph_load(s->index);
+        if (s->graph)
+            return TOOL_OK;
+        terminal_note("no graph to walk: every row is compared; `kith build` makes one");
+        kith_index_close(s->index);
+        s->index = NULL;
+    }
+    options = kith_index_defaults(KITH_FLAT);
+    options.threads = s->threads;
+    options.device = s->device;
+    const kith_status status = kith_index_create(s->store, &options, &s->index);
+    if (status)
+        return status == KITH_ENODEVICE ? terminal_fail(TOOL_NO_DEVICE, "%s", kith_last_error())
+                                        : store_failed();
+    return kith_index_build(s->index, NULL, NULL) ? store_failed() : TOOL_OK;
+}
+
+/* One query a call, as the walk's searchers are asked. */
+static bool scan_all(struct search *s, struct sentence *why)
+{
+    const double start = seconds_now();
+    for (size_t i = 0; i < s->pass.count; i++) {
+        const double begin = seconds_now();
+        if (kith_index_search(s->index, pass_query(&s->pass, i), 1, &s->pass.options,
+                              s->pass.hits + i * s->k, NULL))
+            return sentence_fail(why, "%s", kith_last_error());
+        s->pass.latency_us[i] = (seconds_now() - begin) * 1e6;
+        if (interrupt_pending())
+            return sentence_fail(why, "interrupted after %zu of %zu queries", i + 1, s->pass.count);
+    }
+    s->pass.seconds = seconds_now() - start;
+    kith_store_stats stats = {.size = sizeof stats};
+    if (kith_store_stat(s->store, &stats))
+        return sentence_fail(why, "%s", kith_last_error());
+    s->pass.distances = stats.live * s->pass.count;
+    return true;
+}
+
+static bool write_rows(const struct search *s, struct sentence *why)
+{
+    const size_t count = s->pass.count * s->k;
+    struct matrix rows = {.element = ELEMENT_I32,
+                          .dim = s->k,
+                          .rows = s->pass.count,
+                          .data = heap_alloc(count, sizeof(int32_t))};
+    int32_t *const to = rows.data;
+    for (size_t i = 0; i < count; i++)
+        to[i] = (int32_t)s->pass.hits[i].row; /* UINT32_MAX, no further row, is -1 */
+    const bool written = matrix_write(s->out, &rows, why);
+    matrix_free(&rows);
+    return written;
+}
+
+static void show(const struct search *s, bool json)
+{
+    char text[HUMAN_SIZE];
+    const double queries = (double)s->pass.count, qps = queries / s->pass.seconds;
+    json_t *latency = result_percentiles(s->pass.latency_us, s->pass.count);
+    if (json) {
+        terminal_json(json_pack(
+            "{s:I, s:I, s:I, s:s, s:s, s:I, s:f, s:o, s:f}", "queries", (json_int_t)s->pass.count,
+            "k", (json_int_t)s->k, "ef", (json_int_t)(s->graph ? s->pass.options.ef : 0), "index",
+            s->graph ? "hnsw" : "flat", "device", s->device ? s->device : "cpu", "threads",
+            (json_int_t)s->pass.threads, "qps", qps, "latency_us", latency, "distances_per_query",
+            (double)s->pass.distances / queries));
+        return;
+    }
+    printf("%s queries, %.0f a second, p50 %.0f us, p99 %.0f us, %.0f distances each\n",
+           human_count(text, s->pass.count), qps, json_real_value(json_object_get(latency, "p50")),
+           json_real_value(json_object_get(latency, "p99")), (double)s->pass.distances / queries);
+    json_decref(latency);
+}
+
+static int run(struct search *s, bool json)
+{
+    struct hardware hardware;
+    struct sentence why;
+    hardware_read(&hardware);
+    s->pass.index = s->index;
+    s->pass.threads = s->threads ? s->threads : hardware.threads_allowed;
+    s->pass.threads = s->pass.threads ? s->pass.threads : 1;
+    s->pass.hits = heap_alloc(s->pass.count * s->k, sizeof *s->pass.hits);
+    s->pass.latency_us = heap_alloc(s->pass.count, sizeof *s->pass.latency_us);
+    if (!(s->graph ? pass_run(&s->pass, &why) : scan_all(s, &why)))
+        return terminal_fail(interrupt_pending() ? TOOL_INTERRUPTED : TOOL_FAILED, "%s", why.text);
+    if (s->out && !write_rows(s, &why))
+        return terminal_fail(TOOL_FAILED, "%s", why.text);
+    show(s, json);
+    return TOOL_OK;
+}
+
+static int search(const char *path, struct search *s, bool json)
+{
+    struct sentence why;
+    if (s->out && !matrix_write_check(s->out, &why))
+        return terminal_fail(TOOL_FAILED, "%s", why.text);
+    s->pass.options = kith_search_defaults(s->k);
+    s->pass.options.ef = s->ef ? s->ef : s->pass.options.ef;
+    s->pass.options.threads = s->threads;
+    s->pass.options.rerank = (float)s->rerank;
+    s->pass.options.slack = (float)s->slack;
+    int code = store_open(path, KITH_OPEN_READ_ONLY, &s->store);
+    if (code != TOOL_OK)
+        return code;
+    s->shape.size = sizeof s->shape;
+    kith_store_describe(s->store, &s->shape);
+    code = read_queries(s) ? open_index(s) : TOOL_FAILED;
+    if (code == TOOL_OK)
+        code = run(s, json);
+    kith_index_close(s->index);
+    kith_store_close(s->store);
+    matrix_free(&s->matrix);
+    free(s->pass.hits);
+    free(s->pass.latency_us);
+    return code;
+}
+
+int search_main(int argc, char **argv)
+{
+    struct search s = {.k = 10};
+    const struct option_spec options[] = {
+        {"queries", 'q', OPTION_TEXT, &s.queries, "FILE", "of vectors, in any format of `import`",
+         0, 0, NULL},
+        {"part", 0, OPTION_TEXT, &s.part, "NAME", "of an HDF5 file: train (default) or test", 0, 0,
+         NULL},
+        {"limit", 'n', OPTION_U64, &s.limit, "N", "the first N queries only", 1, 4e9, NULL},
+        {"k", 'k', OPTION_U32, &s.k, "K", "neighbours wanted; default 10", 1, 65536, NULL},
+        {"ef", 0, OPTION_U32, &s.ef, "N", "width of the walk; default 100, or 2 k", 1, 65536, NULL},
+        {"rerank", 0, OPTION_F64, &s.rerank, "R", "rank R k of the nearest codes again by rows", 1,
+         1000, NULL},
+        {"slack", 0, OPTION_F64, &s.slack, "S",
+         "end a walk whose next row is farther than the k-th by S", 0, 1000, NULL},
+        {"device", 'd', OPTION_TEXT, &s.device, "D", "an id of `kith devices`; default cpu", 0, 0,
+         NULL},
+        {"threads", 't', OPTION_U32, &s.threads, "N", "default all", 1, 1024, NULL},
+        {"out", 'o', OPTION_TEXT, &s.out, "FILE.ibin", "row numbers, k a query; -1: no further row",
+         0, 0, NULL},
+    };
+    const struct syntax syntax = {
+        .verb = "search",
+        .operands = "STORE",
+        .about = "Finds the nearest rows of a store for every vector of a file.",
+        .examples = "kith search my.kith --queries q.fvecs -k 10 --ef 50 --out found.ibin\n"
+                    "kith search my.kith --queries q.npy --json",
+        .options = options,
+        .option_count = COUNT_OF(options),
+        .operands_least = 1,
+        .operands_most = 1,
+    };
+    struct arguments arguments;
+    const int code = options_parse(&syntax, argc, argv, &arguments);
+    if (code != OPTIONS_GO)
+        return code;
+    if (!s.queries)
+        return terminal_fail(TOOL_USAGE, "--queries is missing; see kith search --help");
+    return search(arguments.operand[0], &s, arguments.json);
+}

@@ -1,0 +1,148 @@
+/* api_saved.c - the public calls that keep a graph beside its store.
+ *
+ * May include everything of index/ and kv/. A graph is loaded into one of its own, which takes the
+ * place of the index's empty one when it is whole; until then, and after any failure, the index
+ * holds no node and answers by comparing every row.
+ */
+#include "index/build.h"
+#include "index/graph_file.h"
+#include "index/objects.h"
+
+static kith_status check_index(const kith_index *index, const char *what)
+{
+    if (!index->graph)
+        return ki_fail(KITH_EINVAL, "a flat index has no graph to %s", what);
+    if (!ki_store_path(index->store->engine))
+        return ki_fail(KITH_EINVAL, "a store in memory has no file to %s a graph beside", what);
+    return KITH_OK;
+}
+
+kith_status kith_index_save(kith_index *index, kith_progress_fn progress, void *user)
+{
+    kith_status status = check_index(index, "save");
+    if (!status && ki_store_is_read_only(index->store->engine))
+        status =
+            ki_fail(KITH_EINVAL, "the store was opened read-only: no graph is saved beside it");
+    if (status)
+        return status;
+    const ki_graph *graph = index->graph;
+    if (graph->loose_count)
+        return ki_fail(KITH_EINVAL,
+                       "%u rows have changed under the graph since it was saved; build the index "
+                       "before it is saved again",
+                       graph->loose_count);
+    return ki_graph_save(graph, ki_store_shape(index->store->engine), progress, user);
+}
+
+static kith_status load_codes(const ki_graph_reader *reader, const kith_store_options *so,
+                              ki_codes **out)
+{
+    const ki_graph_section *section = ki_graph_find(&reader->head, KI_PART_CODES, 0);
+    const ki_codes_shape shape = {.type = so->type,
+                                  .metric = so->metric,
+                                  .dim = so->dim,
+                                  .code = KITH_SQ8,
+                                  .reduced = reader->head.reduced};
+    ki_codes *codes = NULL;
+    if (so->type != KITH_F32 && so->type != KITH_F16 && so->type != KITH_BF16)
+        return ki_fail(KITH_ECORRUPT, "the graph file has codes of %s rows",
+                       kith_type_name(so->type));
+    void *learnt = ki_alloc((size_t)section->bytes + 1);
+    kith_status status = learnt ? KITH_OK : ki_no_memory("codes", (size_t)section->bytes);
+    if (!status)
+        status = ki_graph_read_part(reader, section, learnt);
+    if (!status)
+        status = ki_codes_open(&shape, &codes);
+    if (!status)
+        status = ki_codes_load(codes, learnt, (size_t)section->bytes);
+    ki_free(learnt);
+    if (status)
+        ki_codes_close(codes);
+    else
+        *out = codes;
+    return status;
+}
+
+/* A graph with the file's options, still without nodes. */
+static kith_status open_like(const ki_graph_reader *reader, const kith_index *index, ki_graph **out)
+{
+    const ki_graph_head *head = &reader->head;
+    const ki_graph_options options = {index->store->options.dim, head->m, head->ef_construction,
+                                      head->alpha, head->seed};
+    ki_codes *codes = NULL;
+    kith_status status = KITH_OK;
+    if (head->codes && head->layers)
+        status = load_codes(reader, &index->store->options, &codes);
+    if (!status)
+        status = ki_graph_open(index->store->engine, &options, out);
+    if (status)
+        ki_codes_close(codes);
+    else if (codes)
+        ki_graph_measure(*out, codes);
+    return status;
+}
+
+/* The loaded graph takes the place of the empty one, or neither changes. */
+static kith_status adopt(kith_index *index, ki_graph *graph, ki_workers *workers)
+{
+    const kith_index_options before = index->options;
+    kith_index_options *o = &index->options;
+    ki_graph *empty = index->graph;
+    index->graph = graph;
+    o->m = graph->m;
+    o->ef_construction = graph->ef_construction;
+    o->alpha = graph->alpha;
+    o->seed = graph->seed;
+    o->reduce = graph->codes ? graph->codes->shape.reduced : 0;
+    if (graph->layers && o->walk != KITH_WALK_SQ4 && o->walk != KITH_WALK_SQ1)
+        o->walk = graph->codes ? KITH_WALK_SQ8 : KITH_WALK_ROWS;
+    kith_status status = ki_index_shorten(index, workers);
+    if (status) {
+        index->graph = empty;
+        index->options = before;
+    }
+    ki_graph_close(status ? graph : empty);
+    return status;
+}
+
+kith_status kith_index_load(kith_index *index, kith_progress_fn progress, void *user)
+{
+    ki_graph_reader reader;
+    ki_workers *workers = NULL;
+    ki_graph *graph = NULL;
+    kith_status status = check_index(index, "load");
+    if (!status && index->graph->seen)
+        status = ki_fail(KITH_EINVAL,
+                         "the index holds %u rows already; a graph is loaded into an "
+                         "empty one",
+                         index->graph->seen);
+    if (!status)
+        status = ki_graph_reader_open(index->store->engine, &reader);
+    if (status)
+        return status;
+    status = ki_workers_open(index->options.threads, &workers);
+    if (!status)
+        status = open_like(&reader, index, &graph);
+    if (!status)
+        status = ki_graph_fill(&reader, graph, workers, progress, user);
+    ki_graph_reader_close(&reader);
+    if (!status)
+        status = adopt(index, graph, workers);
+    else
+        ki_graph_close(graph);
+    ki_workers_close(workers);
+    return status;
+}
+
+kith_status kith_index_check_file(kith_store *store, kith_progress_fn progress, void *user)
+{
+    ki_graph_reader reader;
+    if (!ki_store_path(store->engine))
+        return ki_fail(KITH_EINVAL, "a store in memory has no file to check a graph beside");
+    kith_status status = ki_graph_reader_open(store->engine, &reader);
+    if (status)
+        return status;
+    status = ki_graph_check_parts(&reader, progress, user);
+    ki_graph_reader_close(&reader);
+    return status;
+}
