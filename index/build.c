@@ -211,7 +211,9 @@ static void offer_mates(const ki_builder *b, ki_linker *linker, uint32_t l, uint
     }
     for (uint32_t first = b->begin[l]; first < layer->count; first += MATES) {
         uint32_t n = layer->count - first < MATES ? layer->count - first : MATES;
-        walker->kernel->range(&walker->query, &layer->rows, first, n, walker->keys);
+        for (uint32_t i = 0; i < n; i++)
+            walker->ids[i] = first + i;
+        ki_walk_measure(walker, layer, walker->ids, n);
         offer_keys(b, linker, l, id, walker->keys, first, n);
     }
 }

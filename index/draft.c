@@ -9,7 +9,7 @@ static void offer_own_links(ki_linker *linker, const ki_layer *layer, uint32_t i
     ki_pool *pool = &walker->pool;
     const uint32_t *links = ki_links(layer, id);
     const uint32_t n = ki_link_count(layer, id), found = pool->size;
-    walker->kernel->gather(&walker->query, &layer->rows, links, n, walker->keys);
+    ki_walk_measure(walker, layer, links, n);
     pool->capacity = found + n;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = 0;
@@ -44,7 +44,7 @@ void ki_draft_choose(ki_linker *linker, const ki_layer *layer, uint32_t most, ki
         most = layer->degree - layer->degree / KI_HEADROOM;
     }
     draft->link_count =
-        ki_prune(&linker->pruner, &layer->rows, pool->entry, pool->size, most, draft->links, given);
+        ki_prune(&linker->pruner, layer, pool->entry, pool->size, most, draft->links, given);
     draft->near_count = pool->size < KI_NEAR ? pool->size : KI_NEAR;
     for (uint32_t i = 0; i < draft->near_count; i++)
         draft->near[i] = ki_pool_id(pool->entry[i]);

@@ -8,26 +8,17 @@
 #include <string.h>
 #include <xxhash.h>
 
-static void follow(ki_rows *rows, const ki_slab *slab)
-{
-    rows->base = slab->base;
-    rows->stride = slab->stride;
-    rows->aux = slab->aux;
-    rows->aux_stride = slab->aux_stride;
-}
-
 static void close_layer(ki_layer *layer)
 {
-    ki_slab_close(&layer->copies);
-    ki_slab_close(&layer->brief_copies);
     ki_arena_close(&layer->links_arena);
     ki_arena_close(&layer->kept_arena);
     ki_arena_close(&layer->down_arena);
+    ki_arena_close(&layer->row_arena);
     *layer = (ki_layer){0};
 }
 
 /* How many nodes layer l may ever hold: address space only, so generous by a factor of 4. */
-uint32_t ki_layer_capacity(const ki_graph *graph, uint32_t l)
+static uint32_t layer_capacity(const ki_graph *graph, uint32_t l)
 {
     uint32_t capacity = KI_MAX_ROWS;
     for (uint32_t i = 0; i < l && capacity > 4096; i++)
@@ -38,16 +29,15 @@ uint32_t ki_layer_capacity(const ki_graph *graph, uint32_t l)
 static kith_status open_layer(ki_graph *graph, uint32_t l)
 {
     ki_layer *layer = &graph->layer[l];
-    size_t capacity = ki_layer_capacity(graph, l);
+    size_t capacity = layer_capacity(graph, l);
     layer->degree = l ? graph->m : (2 * graph->m + 15) / 16 * 16;
-    layer->rows.dim = graph->dim;
     kith_status status = ki_arena_open(capacity * layer->degree * 4, &layer->links_arena);
     if (!status)
         status = ki_arena_open(capacity, &layer->kept_arena);
     if (!status && l)
         status = ki_arena_open(capacity * 4, &layer->down_arena);
     if (!status && l)
-        status = ki_slab_open(ki_graph_slab(graph)->row_bytes, (uint32_t)capacity, &layer->copies);
+        status = ki_arena_open(capacity * 4, &layer->row_arena);
     if (status)
         close_layer(layer);
     return status;
@@ -122,14 +112,14 @@ static kith_status grow_layer(ki_graph *graph, uint32_t l, uint32_t id)
     if (!status && l)
         status = ki_arena_grow(&layer->down_arena, ((size_t)id + 1) * 4);
     if (!status && l)
-        status = ki_slab_grow(&layer->copies, id + 1);
+        status = ki_arena_grow(&layer->row_arena, ((size_t)id + 1) * 4);
     if (status)
         return status;
     layer->links = (uint32_t *)(void *)layer->links_arena.base;
     layer->kept = layer->kept_arena.base;
     layer->down = l ? (uint32_t *)(void *)layer->down_arena.base : NULL;
-    if (l)
-        follow(&layer->rows, &layer->copies);
+    layer->row = l ? (uint32_t *)(void *)layer->row_arena.base : NULL;
+    layer->rows = graph->layer[0].rows;
     return KITH_OK;
 }
 
@@ -180,14 +170,13 @@ kith_status ki_graph_add_node(ki_graph *graph, uint32_t row, uint32_t level)
         status = grow_layer(graph, l, l ? graph->layer[l].count : row);
     if (status)
         return status;
-    const ki_slab *slab = ki_graph_slab(graph);
     uint32_t below = row;
     for (uint32_t l = 0; l <= level; l++) {
         ki_layer *layer = &graph->layer[l];
         uint32_t id = l ? layer->count : row;
         if (l) {
-            ki_slab_write(&layer->copies, id, ki_slab_row(slab, row), ki_slab_aux(slab, row));
             layer->down[id] = below;
+            layer->row[id] = row;
         }
         clear_node(layer, id);
         if (!layer->nodes++)
@@ -213,8 +202,7 @@ size_t ki_graph_bytes(const ki_graph *graph)
     for (uint32_t l = 0; l < KI_LAYERS_MAX; l++) {
         const ki_layer *layer = &graph->layer[l];
         bytes += layer->links_arena.committed + layer->kept_arena.committed +
-                 layer->down_arena.committed + ki_slab_bytes(&layer->copies) +
-                 ki_slab_bytes(&layer->brief_copies);
+                 layer->down_arena.committed + layer->row_arena.committed;
     }
     return bytes;
 }

@@ -1,15 +1,14 @@
 /* graph.h - the HNSW graph as data: layers of fixed-degree link rows.
  *
- * May include kernels/ and kv/. The one idea: every layer is the same thing, rows to measure
- * against and a fixed number of link slots a node, so one loop walks them all. Layer 0 holds
- * every node under its row number and reads the store's own rows. A layer above holds about one
- * node in m, under ids of its own (0, 1, 2, ...), with private copies of their rows: the descent
- * then touches a few compact megabytes instead of lines scattered over the store. `down` leads
- * from an id to the id of the same node one layer below.
+ * May include kernels/ and kv/. The one idea: every layer is the same thing, a fixed number of link
+ * slots a node, so one loop walks them all. Layer 0 holds every node under its row number. A layer
+ * above holds about one node in m, under ids of its own (0, 1, 2, ...), which keep its links
+ * together; `down` leads from an id to the id of the same node one layer below, `row` to its row.
  *
- * The rows to measure are the store's, or codes that stand for them (codes.h): then layer 0 reads
- * the codes' slab, and copies above are copies of codes. A graph that is built may be walked over
- * shorter codes still, the *brief* ones, which lie beside the others in every layer.
+ * The rows to measure are the store's, or codes that stand for them (codes.h). A graph that is
+ * built may be walked over shorter codes still, the *brief* ones. Copies of the rows for the layers
+ * above, side by side, were tried: they cost 57 bytes a vector of 832 at m = 16 and gave nothing
+ * (0.96 to 1.00 of the speed without them, Fashion-MNIST).
  *
  * A link row has no count: ids first, KI_NO_LINK behind them up to the degree. Its first `kept`
  * links are tree links, which pruning never drops: each node but the first of a layer has one
@@ -36,14 +35,13 @@ enum {
 };
 
 typedef struct ki_layer {
-    ki_rows rows;         /* what links were chosen by: in layer 0 ki_graph_slab, else `copies` */
-    ki_slab copies;       /* empty in layer 0 */
-    ki_rows brief;        /* shorter codes; base is NULL while there are none */
-    ki_slab brief_copies; /* empty in layer 0 */
-    ki_arena links_arena, kept_arena, down_arena;
+    ki_rows rows;  /* what links were chosen by, by row number: a view of ki_graph_slab */
+    ki_rows brief; /* shorter codes; base is NULL while there are none */
+    ki_arena links_arena, kept_arena, down_arena, row_arena;
     uint32_t *links; /* degree slots a node */
     uint8_t *kept;   /* tree links of a node, at the front of its slots */
     uint32_t *down;  /* NULL in layer 0 */
+    uint32_t *row;   /* what an id stands for; NULL in layer 0, where it is the id */
     uint32_t degree; /* a multiple of 16 in layer 0: whole 64-byte lines */
     uint32_t count;  /* ids in use are below this */
     uint32_t nodes;  /* of them in the graph: in layer 0, rows deleted before a build are not */
@@ -100,20 +98,30 @@ void ki_graph_follow_rows(ki_graph *graph);
 /* From now on codes are measured, which the graph owns from here; it must have no node yet. */
 void ki_graph_measure(ki_graph *graph, ki_codes *codes);
 
-/* Gives every row that the graph holds its code, and every copy above; after codes were learnt anew
- * all copies are made again. What was learnt, and memory for new codes, may fail: the graph is then
- * as it was. */
+/* Gives every live row of the store its code. What was learnt, and memory for new codes, may fail:
+ * the graph is then as it was. */
 kith_status ki_graph_encode(ki_graph *graph, ki_workers *workers);
 
 /* The same for brief codes, which the graph owns from the first call on. Searches may use them when
  * this succeeded after the last build. */
 kith_status ki_graph_shorten(ki_graph *graph, ki_codes *brief, ki_workers *workers);
 
-/* How many ids a layer may ever have. */
-uint32_t ki_layer_capacity(const ki_graph *graph, uint32_t l);
+/* The row that an id of a layer stands for. */
+static inline uint32_t ki_layer_row(const ki_layer *layer, uint32_t id)
+{
+    return layer->row ? layer->row[id] : id;
+}
 
-/* The row that an id of a layer stands for; KI_NO_LINK when it stands for none any more. */
-uint32_t ki_graph_row(const ki_graph *graph, uint32_t layer, uint32_t id);
+/* The rows of n ids: the ids themselves, or in `rows`, which has room for them. */
+static inline const uint32_t *ki_layer_rows(const ki_layer *layer, const uint32_t *ids, uint32_t n,
+                                            uint32_t *rows)
+{
+    if (!layer->row)
+        return ids;
+    for (uint32_t i = 0; i < n; i++)
+        rows[i] = layer->row[ids[i]];
+    return rows;
+}
 
 /* The level of a key: how many layers its node rises above layer 0. A hash of key and seed, so
  * that it does not depend on the order of insertion: P(level >= l) = m^-l. */
@@ -134,14 +142,14 @@ uint64_t ki_graph_link_total(const ki_graph *graph); /* in layer 0 */
 uint64_t ki_graph_digest(const ki_graph *graph);     /* of layers, links, levels and entry */
 
 /* Every invariant, in O(nodes + links). ECORRUPT with the first violation. Trusts the sizes of the
- * arrays and nothing that is in them; check_shape leaves out whether copies are copies. */
+ * arrays and nothing that is in them; check_shape does not look at `row`. */
 kith_status ki_graph_check(const ki_graph *graph);
 kith_status ki_graph_check_shape(const ki_graph *graph);
 
 /* For who fills a graph from a file: memory for ids 0..count-1 of a layer, for the levels of rows
- * 0..count-1, and the copies above layer 0 from the rows. */
+ * 0..count-1, and `row` of all layers from `down`. */
 kith_status ki_graph_reserve(ki_graph *graph, uint32_t layer, uint32_t count);
 kith_status ki_graph_reserve_levels(ki_graph *graph, uint32_t count);
-void ki_graph_copy_rows(ki_graph *graph);
+void ki_graph_find_rows(ki_graph *graph);
 
 #endif

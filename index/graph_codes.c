@@ -1,18 +1,16 @@
-/* graph_codes.c - codes in a graph: layer 0 reads their slab, layers above have copies of them.
+/* graph_codes.c - what a graph measures: rows or codes, seen by all layers alike.
  *
- * May include graph.h. Slabs never move and copies have their memory when their nodes have, so once
- * rows are coded nothing here can fail: copies are written last.
+ * May include graph.h. Slabs never move, so a view of one is good until it is exchanged.
  */
 #include "index/graph.h"
 
-static void view(const ki_slab *slab, uint32_t dim, ki_rows *rows)
+static ki_rows view(const ki_slab *slab, uint32_t dim)
 {
-    *rows = (ki_rows){.base = slab->base,
-                      .stride = slab->stride,
-                      .aux = slab->aux,
-                      .aux_stride = slab->aux_stride,
-                      .dim = dim,
-                      .prefetch_lines = rows->prefetch_lines};
+    return (ki_rows){.base = slab->base,
+                     .stride = slab->stride,
+                     .aux = slab->aux,
+                     .aux_stride = slab->aux_stride,
+                     .dim = dim};
 }
 
 const ki_slab *ki_graph_slab(const ki_graph *graph)
@@ -22,7 +20,8 @@ const ki_slab *ki_graph_slab(const ki_graph *graph)
 
 void ki_graph_follow_rows(ki_graph *graph)
 {
-    view(ki_graph_slab(graph), graph->dim, &graph->layer[0].rows);
+    for (uint32_t l = 0; l < KI_LAYERS_MAX; l++)
+        graph->layer[l].rows = view(ki_graph_slab(graph), graph->dim);
 }
 
 void ki_graph_measure(ki_graph *graph, ki_codes *codes)
@@ -32,67 +31,29 @@ void ki_graph_measure(ki_graph *graph, ki_codes *codes)
     ki_graph_follow_rows(graph);
 }
 
-uint32_t ki_graph_row(const ki_graph *graph, uint32_t layer, uint32_t id)
-{
-    while (layer > 0 && id != KI_NO_LINK)
-        id = graph->layer[layer--].down[id];
-    return id;
-}
-
-static void copy_codes(const ki_graph *graph, uint32_t l, const ki_slab *from, ki_slab *copies)
-{
-    for (uint32_t id = 0; id < graph->layer[l].count; id++) {
-        const uint32_t row = ki_graph_row(graph, l, id);
-        if (row != KI_NO_LINK)
-            ki_slab_write(copies, id, ki_slab_row(from, row), ki_slab_aux(from, row));
-    }
-}
-
-void ki_graph_copy_rows(ki_graph *graph)
+void ki_graph_find_rows(ki_graph *graph)
 {
     for (uint32_t l = 1; l < graph->layers; l++)
-        copy_codes(graph, l, ki_graph_slab(graph), &graph->layer[l].copies);
+        for (uint32_t id = 0; id < graph->layer[l].count; id++)
+            graph->layer[l].row[id] = ki_layer_row(&graph->layer[l - 1], graph->layer[l].down[id]);
 }
 
 kith_status ki_graph_encode(ki_graph *graph, ki_workers *workers)
 {
-    bool renewed = false;
-    if (!graph->codes)
-        return KITH_OK;
-    kith_status status = ki_codes_follow(graph->codes, graph->engine, workers, &renewed);
-    if (renewed)
-        ki_graph_copy_rows(graph);
-    return status;
-}
-
-/* Memory for the copies of a layer, whose slab may not be open yet. */
-static kith_status reserve_copies(ki_graph *graph, const ki_codes *brief, uint32_t l)
-{
-    ki_layer *layer = &graph->layer[l];
-    kith_status status = KITH_OK;
-    if (!layer->brief_copies.stride)
-        status =
-            ki_slab_open(brief->slab.row_bytes, ki_layer_capacity(graph, l), &layer->brief_copies);
-    return status ? status : ki_slab_grow(&layer->brief_copies, layer->count);
+    bool renewed;
+    return graph->codes ? ki_codes_follow(graph->codes, graph->engine, workers, &renewed) : KITH_OK;
 }
 
 kith_status ki_graph_shorten(ki_graph *graph, ki_codes *brief, ki_workers *workers)
 {
-    bool renewed = false;
-    kith_status status = KITH_OK;
+    bool renewed;
     graph->brief = brief;
     graph->brief_ready = false;
-    for (uint32_t l = 1; l < graph->layers && !status; l++)
-        status = reserve_copies(graph, brief, l);
-    if (!status)
-        status = ki_codes_follow(brief, graph->engine, workers, &renewed);
-    if (status || !graph->layers)
+    kith_status status = ki_codes_follow(brief, graph->engine, workers, &renewed);
+    if (status || !brief->codec)
         return status;
-    view(&brief->slab, brief->dim, &graph->layer[0].brief);
-    for (uint32_t l = 1; l < graph->layers; l++) {
-        copy_codes(graph, l, &brief->slab, &graph->layer[l].brief_copies);
-        view(&graph->layer[l].brief_copies, brief->dim, &graph->layer[l].brief);
-    }
+    for (uint32_t l = 0; l < KI_LAYERS_MAX; l++)
+        graph->layer[l].brief = view(&brief->slab, brief->dim);
     graph->brief_ready = true;
     return KITH_OK;
 }

@@ -111,7 +111,7 @@ kith_status ki_graph_fill(const ki_graph_reader *reader, ki_graph *graph, ki_wor
         status = compare_rows(graph, stamps);
     if (!status) {
         ki_graph_follow_rows(graph);
-        ki_graph_copy_rows(graph);
+        ki_graph_find_rows(graph);
     }
     ki_free(stamps);
     return status;

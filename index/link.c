@@ -163,8 +163,9 @@ static void offer_old_links(ki_linker *linker, const ki_layer *layer, uint32_t t
     ki_walker *walker = &linker->walker;
     const uint32_t *links = ki_links(layer, target) + old_kept;
     uint32_t n = old_count - old_kept;
-    ki_walker_aim(walker, layer->rows.base + (size_t)target * layer->rows.stride);
-    walker->kernel->gather(&walker->query, &layer->rows, links, n, walker->keys);
+    ki_walker_aim(walker,
+                  layer->rows.base + (size_t)ki_layer_row(layer, target) * layer->rows.stride);
+    ki_walk_measure(walker, layer, links, n);
     for (uint32_t i = 0; i < n; i++)
         ki_pool_offer(&walker->pool, ki_pool_entry(walker->keys[i], links[i]));
 }
@@ -187,7 +188,7 @@ static void replace(ki_linker *linker, ki_layer *layer, uint32_t target, const k
             ki_pool_offer(pool, ki_pool_entry(wish[i].key, wish[i].source));
     uint32_t most = layer->degree - layer->degree / KI_HEADROOM;
     uint32_t count =
-        ki_prune(&linker->pruner, &layer->rows, pool->entry, pool->size, most, linker->kept, given);
+        ki_prune(&linker->pruner, layer, pool->entry, pool->size, most, linker->kept, given);
     for (uint32_t i = 0; i < layer->degree; i++)
         links[i] = i < count ? ki_pool_id(linker->kept[i]) : KI_NO_LINK;
 }

@@ -55,13 +55,14 @@ static bool shadows(const ki_pruner *pruner, float slack, uint32_t between, uint
 }
 
 /* Lets everyone leave alive[0..n-1] whom `keeper` shadows; returns how many stay, in order. */
-static uint32_t drop_shadowed(ki_pruner *pruner, const ki_rows *rows, float slack, uint32_t keeper,
-                              uint32_t n)
+static uint32_t drop_shadowed(ki_pruner *pruner, const ki_layer *layer, float slack,
+                              uint32_t keeper, uint32_t n)
 {
-    const unsigned char *row = rows->base + (size_t)keeper * rows->stride;
+    const ki_rows *rows = &layer->rows;
+    const unsigned char *row = rows->base + (size_t)ki_layer_row(layer, keeper) * rows->stride;
     pruner->kernel->prepare(row, rows->dim, pruner->scratch, &pruner->query);
     for (uint32_t i = 0; i < n; i++)
-        pruner->ids[i] = ki_pool_id(pruner->alive[i]);
+        pruner->ids[i] = ki_layer_row(layer, ki_pool_id(pruner->alive[i]));
     pruner->kernel->gather(&pruner->query, rows, pruner->ids, n, pruner->keys);
     uint32_t stay = 0;
     for (uint32_t i = 0; i < n; i++)
@@ -80,7 +81,7 @@ static bool is_kept(const uint64_t *kept, uint32_t given, uint64_t candidate)
 
 /* One round with one slack, over the candidates that are not kept already. (One cannot rely on a
  * kept one shadowing himself: a cosine with oneself is 1 but for rounding.) */
-static uint32_t prune_round(ki_pruner *pruner, const ki_rows *rows, float slack,
+static uint32_t prune_round(ki_pruner *pruner, const ki_layer *layer, float slack,
                             const uint64_t *candidates, uint32_t n, uint32_t most, uint64_t *kept,
                             uint32_t given)
 {
@@ -90,22 +91,22 @@ static uint32_t prune_round(ki_pruner *pruner, const ki_rows *rows, float slack,
             pruner->alive[alive++] = candidates[i];
     n = alive;
     for (uint32_t i = 0; i < given && n; i++)
-        n = drop_shadowed(pruner, rows, slack, ki_pool_id(kept[i]), n);
+        n = drop_shadowed(pruner, layer, slack, ki_pool_id(kept[i]), n);
     while (n && given < most) {
         kept[given++] = pruner->alive[0];
         n--;
         memmove(pruner->alive, pruner->alive + 1, n * sizeof *pruner->alive);
         if (n && given < most)
-            n = drop_shadowed(pruner, rows, slack, ki_pool_id(kept[given - 1]), n);
+            n = drop_shadowed(pruner, layer, slack, ki_pool_id(kept[given - 1]), n);
     }
     return given;
 }
 
-uint32_t ki_prune(ki_pruner *pruner, const ki_rows *rows, const uint64_t *candidates, uint32_t n,
+uint32_t ki_prune(ki_pruner *pruner, const ki_layer *layer, const uint64_t *candidates, uint32_t n,
                   uint32_t most, uint64_t *kept, uint32_t given)
 {
-    given = prune_round(pruner, rows, 1, candidates, n, most, kept, given);
+    given = prune_round(pruner, layer, 1, candidates, n, most, kept, given);
     if (pruner->slack != 1 && given < most)
-        given = prune_round(pruner, rows, pruner->slack, candidates, n, most, kept, given);
+        given = prune_round(pruner, layer, pruner->slack, candidates, n, most, kept, given);
     return given;
 }

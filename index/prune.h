@@ -36,7 +36,7 @@ void ki_pruner_close(ki_pruner *pruner); /* accepts a zeroed or half-open one */
  * keeps at most `most` into kept[], nearest first in each round (prune.c); the first `given` of
  * them (already in kept[]) are kept whatever happens and shadow others. Returns how many kept[]
  * then holds. */
-uint32_t ki_prune(ki_pruner *pruner, const ki_rows *rows, const uint64_t *candidates, uint32_t n,
+uint32_t ki_prune(ki_pruner *pruner, const ki_layer *layer, const uint64_t *candidates, uint32_t n,
                   uint32_t most, uint64_t *kept, uint32_t given);
 
 #endif

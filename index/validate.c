@@ -82,13 +82,11 @@ static kith_status check_reach(const ki_graph *graph, uint32_t l, uint32_t *queu
     return KITH_OK;
 }
 
-/* A node of a layer above 0 stands, through `down`, for a row whose level is at least l, holds a
- * copy of that row, and no other node of the layer stands for it. */
-static kith_status check_down(const ki_graph *graph, uint32_t l, uint32_t id, bool copies,
+/* A node of a layer above 0 stands, through `down`, for a row whose level is at least l, is
+ * written down with that row, and no other node of the layer stands for it. */
+static kith_status check_down(const ki_graph *graph, uint32_t l, uint32_t id, bool rows,
                               uint32_t *mark)
 {
-    const ki_slab *slab = ki_graph_slab(graph);
-    const ki_rows *rows = &graph->layer[l].rows;
     uint32_t row = id;
     for (uint32_t i = l; i > 0; i--) {
         if (row >= graph->layer[i].count)
@@ -97,16 +95,15 @@ static kith_status check_down(const ki_graph *graph, uint32_t l, uint32_t id, bo
     }
     if (row >= graph->seen || graph->level[row] == KI_ABSENT || graph->level[row] < l)
         return wrong(l, id, "stands for a row of a lower level, row", row);
-    if (copies &&
-        memcmp(rows->base + (size_t)id * rows->stride, ki_slab_row(slab, row), slab->row_bytes))
-        return wrong(l, id, "holds another vector than its row", row);
+    if (rows && graph->layer[l].row[id] != row)
+        return wrong(l, id, "is written down with another row than", row);
     if (mark[row])
         return wrong(l, id, "stands for a row that another node stands for", row);
     mark[row] = 1;
     return KITH_OK;
 }
 
-static kith_status check_nodes(const ki_graph *graph, uint32_t l, bool copies, uint32_t *mark)
+static kith_status check_nodes(const ki_graph *graph, uint32_t l, bool rows, uint32_t *mark)
 {
     const ki_layer *layer = &graph->layer[l];
     kith_status status = KITH_OK;
@@ -118,11 +115,11 @@ static kith_status check_nodes(const ki_graph *graph, uint32_t l, bool copies, u
     if (l)
         memset(mark, 0, (size_t)graph->seen * sizeof *mark);
     for (uint32_t id = 0; id < layer->count && l && !status; id++)
-        status = check_down(graph, l, id, copies, mark);
+        status = check_down(graph, l, id, rows, mark);
     return status;
 }
 
-static kith_status check_layer(const ki_graph *graph, uint32_t l, bool copies, uint32_t *mark,
+static kith_status check_layer(const ki_graph *graph, uint32_t l, bool rows, uint32_t *mark,
                                uint32_t *queue)
 {
     const ki_layer *layer = &graph->layer[l];
@@ -130,7 +127,7 @@ static kith_status check_layer(const ki_graph *graph, uint32_t l, bool copies, u
     if (layer->count > graph->seen)
         return ki_fail(KITH_ECORRUPT, "layer %u has %u ids for %u rows", l, layer->count,
                        graph->seen);
-    kith_status status = check_nodes(graph, l, copies, mark);
+    kith_status status = check_nodes(graph, l, rows, mark);
     if (status)
         return status;
     for (uint32_t id = 0; id < layer->count; id++) {
@@ -160,7 +157,7 @@ static kith_status check_levels(const ki_graph *graph)
     return KITH_OK;
 }
 
-static kith_status check(const ki_graph *graph, bool copies)
+static kith_status check(const ki_graph *graph, bool rows)
 {
     if (!graph->layers)
         return graph->layer[0].nodes
@@ -173,7 +170,7 @@ static kith_status check(const ki_graph *graph, bool copies)
     uint32_t *mark = ki_alloc(bytes), *queue = ki_alloc(bytes);
     kith_status status = mark && queue ? check_levels(graph) : ki_no_memory("a check", 2 * bytes);
     for (uint32_t l = 0; l < graph->layers && !status; l++)
-        status = check_layer(graph, l, copies, mark, queue);
+        status = check_layer(graph, l, rows, mark, queue);
     ki_free(mark);
     ki_free(queue);
     return status;

@@ -36,6 +36,7 @@ kith_status ki_walker_open(const ki_walker_options *options, ki_walker *out)
     walker.scratch = ki_alloc_aligned(64, query_bytes);
     walker.codes_scratch = ki_alloc_aligned(64, codes_bytes + 1);
     walker.ids = ki_alloc_aligned(64, hop_bytes);
+    walker.rows_of_ids = ki_alloc_aligned(64, hop_bytes);
     walker.keys = ki_alloc_aligned(64, hop_bytes);
     kith_status status = ki_visited_open(&walker.visited);
     if (!status)
@@ -43,8 +44,9 @@ kith_status ki_walker_open(const ki_walker_options *options, ki_walker *out)
     if (!status)
         status = ki_arena_grow(&walker.pool_arena, pool_bytes);
     walker.pool.entry = (uint64_t *)(void *)walker.pool_arena.base;
-    if (!status && (!walker.scratch || !walker.codes_scratch || !walker.ids || !walker.keys))
-        status = ki_no_memory("a searcher", query_bytes + codes_bytes + pool_bytes + 2 * hop_bytes);
+    if (!status && (!walker.scratch || !walker.codes_scratch || !walker.ids ||
+                    !walker.rows_of_ids || !walker.keys))
+        status = ki_no_memory("a searcher", query_bytes + codes_bytes + pool_bytes + 3 * hop_bytes);
     if (status)
         ki_walker_close(&walker);
     else
@@ -59,6 +61,7 @@ void ki_walker_close(ki_walker *walker)
     ki_free(walker->codes_scratch);
     ki_arena_close(&walker->pool_arena);
     ki_free(walker->ids);
+    ki_free(walker->rows_of_ids);
     ki_free(walker->keys);
     *walker = (ki_walker){0};
 }
@@ -75,6 +78,13 @@ static ki_rows rows_of(const ki_walker *walker, const ki_layer *layer)
     ki_rows rows = walker->brief ? layer->brief : layer->rows;
     rows.prefetch_lines = walker->prefetch_lines;
     return rows;
+}
+
+void ki_walk_measure(ki_walker *walker, const ki_layer *layer, const uint32_t *ids, uint32_t n)
+{
+    const ki_rows rows = rows_of(walker, layer);
+    const uint32_t *at = ki_layer_rows(layer, ids, n, walker->rows_of_ids);
+    walker->kernel->gather(&walker->query, &rows, at, n, walker->keys);
 }
 
 /* The entry of a hop's answers that comes first by (key, id). */
@@ -99,12 +109,11 @@ static uint32_t unseen_neighbours(ki_walker *walker, const ki_layer *layer, uint
  * strictly lowers (key, id). */
 static uint64_t greedy(ki_walker *walker, const ki_layer *layer, uint64_t best)
 {
-    const ki_rows rows = rows_of(walker, layer);
     ki_visited_begin(&walker->visited);
     ki_visited_mark(&walker->visited, ki_pool_id(best));
     for (;;) {
         uint32_t n = unseen_neighbours(walker, layer, ki_pool_id(best));
-        walker->kernel->gather(&walker->query, &rows, walker->ids, n, walker->keys);
+        ki_walk_measure(walker, layer, walker->ids, n);
         walker->distances += n;
         walker->hops++;
         uint64_t nearer = nearest_answer(walker, n);
@@ -119,7 +128,8 @@ uint32_t ki_walk_descend(ki_walker *walker, const ki_graph *graph, uint32_t to, 
     uint32_t l = graph->layers - 1;
     uint32_t start = graph->entry;
     const ki_rows rows = rows_of(walker, &graph->layer[l]);
-    uint32_t start_key = walker->kernel->pair(&walker->query, &rows, start);
+    uint32_t start_key =
+        walker->kernel->pair(&walker->query, &rows, ki_layer_row(&graph->layer[l], start));
     uint64_t best = ki_pool_entry(start_key, start);
     walker->distances++;
     for (; l > to; l--) {
@@ -221,7 +231,6 @@ kith_status ki_walk_begin(ki_walker *walker, const ki_layer *layer, uint32_t sta
     if (status)
         return status;
     walker->layer = layer;
-    walker->rows = rows_of(walker, layer);
     walker->pool.capacity = ef;
     ki_pool_clear(&walker->pool);
     ki_visited_begin(&walker->visited);
@@ -261,8 +270,10 @@ void ki_walk_open(ki_walker *walker)
 void ki_walk_open_ahead(ki_walker *walker)
 {
     ki_walk_open(walker);
+    const ki_rows *rows = walker->brief ? &walker->layer->brief : &walker->layer->rows;
     for (uint32_t i = 0; i < walker->hop; i++) {
-        const unsigned char *row = walker->rows.base + (size_t)walker->ids[i] * walker->rows.stride;
+        const unsigned char *row =
+            rows->base + (size_t)ki_layer_row(walker->layer, walker->ids[i]) * rows->stride;
         __builtin_prefetch(row);
         __builtin_prefetch(row + 64);
     }
@@ -271,7 +282,7 @@ void ki_walk_open_ahead(ki_walker *walker)
 kith_status ki_walk_close(ki_walker *walker)
 {
     const uint32_t n = walker->hop;
-    walker->kernel->gather(&walker->query, &walker->rows, walker->ids, n, walker->keys);
+    ki_walk_measure(walker, walker->layer, walker->ids, n);
     walker->distances += n;
     walker->hops++;
     if (walker->live)

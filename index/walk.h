@@ -31,14 +31,13 @@ typedef struct ki_walker {
     ki_arena pool_arena;    /* its entries: more than ef of them when dead rows are met */
     const uint64_t *live;   /* which rows of layer 0 may be results; NULL when all may */
     const uint64_t *usable; /* and of these, which nodes stand for their rows; NULL: all do */
-    uint32_t *ids, *keys;   /* `hop_places` each */
+    uint32_t *ids, *rows_of_ids, *keys; /* `hop_places` each */
     uint32_t hop_places;
     uint32_t prefetch_lines;
     uint32_t stop_at;         /* adaptive stop: judged by this many nearest; 0: none */
     double stop_factor;       /* ends when the next is farther than the last of them by this */
     uint64_t distances, hops; /* counted up, never reset here */
-    const ki_layer *layer;    /* of the walk that is under way, with its rows and the open hop */
-    ki_rows rows;
+    const ki_layer *layer;    /* of the walk that is under way, and how many its open hop has */
     uint32_t hop;
 } ki_walker;
 
@@ -66,6 +65,9 @@ kith_status ki_walker_offer(ki_walker *walker, uint64_t entry);
 
 /* Sets the query; `vector` is not needed afterwards. */
 void ki_walker_aim(ki_walker *walker, const void *vector);
+
+/* Measures n nodes of a layer, at most hop_places, to walker->keys. */
+void ki_walk_measure(ki_walker *walker, const ki_layer *layer, const uint32_t *ids, uint32_t n);
 
 /* The nearest node of layer `to` that a greedy walk from the entry finds, as an id of that layer,
  * with its key. The graph must not be empty, `to` must be in use, and scratch be reserved for the

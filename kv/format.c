@@ -74,8 +74,8 @@ static kith_status check_shape(const ki_head *head)
     return KITH_OK;
 }
 
-/* Extents were appended one after the other, so they lie in order, without overlap and behind the
- * heads; the sum of all cannot wrap, since each ends inside the file. */
+/* Extents were appended one after the other, none of them empty, so they lie in order, without
+ * overlap and behind the heads; the sum of all cannot wrap, since each ends inside the file. */
 static kith_status check_extents(const ki_head *head, uint64_t file_bytes, uint64_t *section_bytes)
 {
     uint64_t end = KI_HEADS_BYTES;
@@ -83,7 +83,7 @@ static kith_status check_extents(const ki_head *head, uint64_t file_bytes, uint6
         const ki_extent *extent = &head->extents[i];
         uint64_t first = (uint64_t)extent->first * head->unit_bytes;
         uint64_t bytes = (uint64_t)extent->units * head->unit_bytes;
-        if (extent->kind >= KI_SECTIONS || first < end || first + bytes > file_bytes)
+        if (extent->kind >= KI_SECTIONS || !bytes || first < end || first + bytes > file_bytes)
             return ki_fail(KITH_ECORRUPT,
                            "extent %u (kind %u, %llu bytes at %llu) does not lie in the file of "
                            "%llu bytes",

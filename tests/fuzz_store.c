@@ -1,5 +1,5 @@
 /* fuzz_store.c - any bytes at all as a store's file: opened, recovered, checked, read, walked in
- * order, written to, saved and opened again.
+ * order, searched through a graph, written to, saved and opened again.
  *
  * Property: nothing crashes, hangs or reads beyond what is there; and a store that opens and whose
  * full check finds no fault is a right one, which finds every row under its key, walks them in
@@ -12,6 +12,8 @@
  */
 #include "tests/fuzz_store.h"
 #include "tests/sim_vfs.h"
+#include "index/build.h"
+#include "index/walk.h"
 #include "kv/format.h"
 #include "kv/ordered_store.h"
 
@@ -19,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INPUT_HEAD = 4, RUN_HEAD = 5, GAP = 8, COMMITS = 3 };
+enum { INPUT_HEAD = 4, RUN_HEAD = 5, GAP = 8, COMMITS = 3, SEARCHES = 8 };
 
 static sim disk;
 static unsigned char file[FUZZ_FILE_MOST];
@@ -233,6 +235,72 @@ static void walk(ki_store *store, bool right)
     ki_ordered_detach(store, order);
 }
 
+/* ---- Search ------------------------------------------------------------------------------- */
+
+/* Rows that kernels could take, and few enough to be quick. */
+static bool is_searchable(const ki_store *store)
+{
+    const ki_shape *s = ki_store_shape(store);
+    return s->type < KI_TYPE_COUNT && s->metric < KI_METRIC_COUNT && s->dim > 0 && s->dim <= 4096 &&
+           ki_kernel_exists((kith_metric)s->metric, (ki_pairing)s->type) &&
+           s->row_bytes == ki_row_bytes((ki_pairing)s->type, s->dim) &&
+           ki_store_rows(store) <= 2000 && ki_store_live_count(store) > 0;
+}
+
+static void walk_graph(const ki_store *store, const ki_graph *graph, const ki_kernels *kernels,
+                       const ki_build_options *build)
+{
+    const ki_walker_options options = {.kernel = build->kernel,
+                                       .sift = kernels->sift,
+                                       .pairing = (ki_pairing)build->type,
+                                       .dim = graph->dim,
+                                       .pool_capacity = 20,
+                                       .hop_places = graph->layer[0].degree};
+    ki_walker walker;
+    uint32_t asked = 0, key;
+    if (!graph->layers || ki_walker_open(&options, &walker))
+        return;
+    walker.live = ki_store_live(store);
+    for (uint32_t row = 0; row < ki_store_rows(store) && asked < SEARCHES; row++) {
+        if (!(walker.live[row / 64] >> (row % 64) & 1))
+            continue;
+        asked++;
+        if (ki_walker_reserve(&walker, graph->layer[0].count))
+            break;
+        ki_walker_aim(&walker, ki_slab_row(ki_store_slab(store), row));
+        const uint32_t start = ki_walk_descend(&walker, graph, 0, &key);
+        demand(!ki_walk_layer(&walker, &graph->layer[0], start, key, 20) && walker.pool.size > 0,
+               "a walk found nothing");
+    }
+    ki_walker_close(&walker);
+}
+
+/* Elements may be anything, NaN too: the graph is whole all the same, and a walk ends. */
+static void search(const ki_store *store)
+{
+    static ki_kernels kernels;
+    const ki_shape *shape = ki_store_shape(store);
+    ki_graph *graph = NULL;
+    if (!is_searchable(store))
+        return;
+    ki_kernels_fill(0, &kernels);
+    const ki_graph_options options = {shape->dim, 4, 16, 1.1f, 1};
+    const ki_build_options build = {
+        .kernel = &kernels.at[shape->metric][shape->type],
+        .sift = kernels.sift,
+        .type = (kith_type)shape->type,
+        .metric = (kith_metric)shape->metric,
+        .threads = 1,
+    };
+    if (ki_graph_open(store, &options, &graph))
+        return;
+    if (!ki_graph_build(graph, &build)) {
+        demand(!ki_graph_check(graph), "a graph of these rows is not whole");
+        walk_graph(store, graph, &kernels, &build);
+    }
+    ki_graph_close(graph);
+}
+
 static void write_some(ki_store *store)
 {
     const ki_shape *shape = ki_store_shape(store);
@@ -258,6 +326,7 @@ static void use(const ki_store_config *config, bool write)
     bool right = !ki_store_check(store, true, NULL, NULL);
     read_all(store, right);
     walk(store, right);
+    search(store);
     if (write && right) {
         write_some(store);
         demand(!ki_store_check(store, true, NULL, NULL) || disk.file[0].now_bytes > SIM_BYTES / 2,

@@ -225,8 +225,7 @@ static void ways_down(void **state)
     damage(&p, &first->down[0], low, "lower level");
     damage(&p, &first->down[1], first->down[0], "");
     damage(&p, &second->down[0], first->count, "not there");
-    damage_byte(&p, ki_slab_row(&first->copies, 0),
-                (unsigned char)(*ki_slab_row(&first->copies, 0) ^ 1), "another vector");
+    damage(&p, &first->row[0], low, "another row");
     close_patient(&p);
 }
 
