@@ -50,10 +50,18 @@ bool bench_in_integers(const struct bench *bench)
            bench->data.metric != KITH_COSINE;
 }
 
+/* Graphs of float rows are walked over codes of 8 bits. */
+static kith_kernel_options kernel_of(const struct bench *bench, bool exact)
+{
+    const bool coded = !exact && (bench->data.type == KITH_F32 || bench->data.type == KITH_F16);
+    return coded ? kith_kernel_defaults(bench->data.base.dim, KITH_I8,
+                                        bench->data.metric == KITH_IP ? KITH_IP : KITH_L2SQ)
+                 : kith_kernel_defaults(bench->data.base.dim, bench->data.type, bench->data.metric);
+}
+
 bool bench_level_adds(const struct bench *bench, const char *level, bool exact)
 {
-    kith_kernel_options options =
-        kith_kernel_defaults(bench->data.base.dim, bench->data.type, bench->data.metric);
+    kith_kernel_options options = kernel_of(bench, exact);
     kith_kernel_info info = {.size = sizeof info};
     kith_kernel *kernel = NULL;
     options.cpu = level;
@@ -326,7 +334,7 @@ int bench_main(int argc, char **argv)
          1, EF_MOST, NULL},
         {"m", 'M', OPTION_U32, &w->m, "N", "links of a node; default 16", 4, 128, NULL},
         {"ef-construction", 0, OPTION_U32, &w->ef_construction, "N",
-         "width of the walk that looks for links; default 200", 1, 1000000, NULL},
+         "width of the walk that looks for links; default 128", 1, 1000000, NULL},
         {"threads", 't', OPTION_U32, &w->threads, "N", "of the build and of searches; default all",
          1, 1024, NULL},
         {"time", 0, OPTION_F64, &w->seconds, "S",

@@ -15,6 +15,7 @@
 #include "cli/heap.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
+#include "cli/wordnet.h"
 
 #define PACKAGES_FOLDER "/usr/share/datasets"
 #define HELD_OUT_MOST 1000u
@@ -33,13 +34,25 @@ static const struct pinned_file fashion_queries = {
 
 #define FASHION_FOLDER "fashion-mnist"
 #define FASHION_PACKAGE "dataset-fashion-mnist"
+#define WORDNET_PACKAGE "wordnet-base"
+
+/* Of the rows that wordnet.c makes, and then of the queries. */
+static const char wordnet_sha256[] =
+    "668ca605bc364396a541bb004e1c242f4ff5b980afa5b5a64ede3a7dc999461c";
 
 static const struct dataset_name named[] = {
     {"fashion-mnist-784-euclidean", FASHION_PACKAGE, "28x28 pictures of garments, squared L2", 784,
      60000, 10000, KITH_L2SQ},
     {"fashion-mnist-784-angular", FASHION_PACKAGE, "the same pictures, cosine", 784, 60000, 10000,
      KITH_COSINE},
+    {"wordnet-256-angular", WORDNET_PACKAGE, "words and definitions, TF-IDF projected, cosine", 256,
+     116483, 1176, KITH_COSINE},
 };
+
+static bool is_wordnet(const struct dataset_name *set)
+{
+    return strcmp(set->package, WORDNET_PACKAGE) == 0;
+}
 
 const struct dataset_name *dataset_named(size_t i)
 {
@@ -64,13 +77,24 @@ static char *find_file(const struct pinned_file *file)
     return NULL;
 }
 
+static bool wordnet_present(char *folder, size_t size)
+{
+    char *found;
+    const bool present = wordnet_find(&found);
+    if (folder)
+        snprintf(folder, size, "%s", found);
+    free(found);
+    return present;
+}
+
 bool dataset_present(const struct dataset_name *set, char *folder, size_t size)
 {
+    if (is_wordnet(set))
+        return wordnet_present(folder, size);
     const char *const root = getenv("KITH_DATA");
     char *const base = find_file(&fashion_base);
     char *const queries = find_file(&fashion_queries);
     const bool present = base && queries;
-    (void)set; /* both sets are in the same files */
     if (folder && base)
         snprintf(folder, size, "%.*s", (int)(strrchr(base, '/') - base), base);
     else if (folder)
@@ -120,6 +144,36 @@ static bool read_pinned(const struct dataset_name *set, const struct pinned_file
     return good;
 }
 
+static void sum_rows(const struct dataset *set, char out[SHA256_DIGEST_STRING_LENGTH])
+{
+    SHA2_CTX context;
+    SHA256Init(&context);
+    SHA256Update(&context, set->base.data, matrix_bytes(&set->base));
+    SHA256Update(&context, set->queries.data, matrix_bytes(&set->queries));
+    SHA256End(&context, out);
+}
+
+static bool make_wordnet(const struct dataset_name *set, struct dataset *out, struct sentence *why)
+{
+    char sum[SHA256_DIGEST_STRING_LENGTH];
+    char *folder;
+    bool good = wordnet_find(&folder) ||
+                sentence_fail(why,
+                              "%s is not on this machine: no data.noun and its like in %s; "
+                              "`apt-get install %s` brings them, or KITH_DATA names their folder",
+                              set->name, folder, set->package);
+    good = good && wordnet_read(folder, &out->base, &out->queries, why);
+    if (good) {
+        sum_rows(out, sum);
+        good = strcmp(sum, wordnet_sha256) == 0 ||
+               sentence_fail(
+                   why, "%s does not give the data of %s: the SHA-256 of its rows is %s, not %s",
+                   folder, set->name, sum, wordnet_sha256);
+    }
+    free(folder);
+    return good;
+}
+
 static bool open_named(const struct dataset_name *set, const struct dataset_wish *wish,
                        struct dataset *out, struct sentence *why)
 {
@@ -131,6 +185,8 @@ static bool open_named(const struct dataset_name *set, const struct dataset_wish
                              wish->queries);
     snprintf(out->name, sizeof out->name, "%s", set->name);
     out->metric = set->metric;
+    if (is_wordnet(set))
+        return make_wordnet(set, out, why);
     return read_pinned(set, &fashion_base, &out->base, why) &&
            read_pinned(set, &fashion_queries, &out->queries, why);
 }
@@ -233,11 +289,7 @@ static bool finish(const struct dataset_wish *wish, struct dataset *set, struct 
                              (unsigned long long)set->base.rows);
     set->picture_width = set->base.picture_width;
     set->picture_height = set->base.picture_height;
-    SHA2_CTX context;
-    SHA256Init(&context);
-    SHA256Update(&context, set->base.data, matrix_bytes(&set->base));
-    SHA256Update(&context, set->queries.data, matrix_bytes(&set->queries));
-    SHA256End(&context, set->sha256);
+    sum_rows(set, set->sha256);
     return true;
 }
 

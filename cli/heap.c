@@ -36,6 +36,12 @@ void *heap_alloc(size_t count, size_t bytes)
     return memory ? memory : out_of_memory(count, bytes);
 }
 
+void *heap_grow(void *memory, size_t bytes)
+{
+    void *const grown = realloc(memory, bytes ? bytes : 1);
+    return grown ? grown : out_of_memory(1, bytes);
+}
+
 char *heap_copy(const char *text)
 {
     char *const copy = strdup(text);

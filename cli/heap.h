@@ -18,6 +18,9 @@ void *heap_alloc(size_t count, size_t bytes);
  * a user's file, where the sentence should name the file. */
 void *heap_try(size_t count, size_t bytes);
 
+/* realloc to `bytes`, of heap_alloc's promise but for the zeros. */
+void *heap_grow(void *memory, size_t bytes);
+
 char *heap_copy(const char *text);
 char *heap_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

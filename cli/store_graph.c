@@ -38,6 +38,11 @@ int store_graph_check(kith_store *store, bool full, bool *found)
             status = kith_index_check(index);
         kith_index_close(index);
     }
+    if (status == KITH_EINVAL) { /* whole, and somebody else's */
+        terminal_note("%s; `kith build` makes a new one", kith_last_error());
+        *found = false;
+        return TOOL_OK;
+    }
     return status ? store_failed() : TOOL_OK;
 }
 

@@ -14,7 +14,8 @@
 bool store_graph_load(kith_index *index);
 
 /* Compares the graph file, if there is one, with its checksums, and loads it when `full`. Returns a
- * tool_exit after a sentence; *found says whether there was one. */
+ * tool_exit after a sentence; *found says whether there is a graph of this store. One of another
+ * store, or of this one before it was compacted, is no damage: a note says so. */
 int store_graph_check(kith_store *store, bool full, bool *found);
 
 #endif

@@ -382,9 +382,6 @@ typedef enum kith_walk {
     KITH_WALK_SQ1  /* of all but b1: 1 bit, as KITH_SQ1 */
 } kith_walk;
 
-/* For kith_index_options.reduce: chosen by a measurement when the graph is first built. */
-#define KITH_REDUCE_AUTO UINT32_MAX
-
 typedef struct kith_index_options {
     size_t size;
     kith_index_kind kind;
@@ -458,8 +455,7 @@ KITH_API kith_search_options kith_search_defaults(uint32_t k);
 typedef enum kith_search_mode {
     KITH_MODE_EXACT, /* every row was compared */
     KITH_MODE_ROWS,  /* a walk over rows */
-    KITH_MODE_CODES, /* a walk over codes, and the nearest ranked again */
-    KITH_MODE_FROZEN /* the same over blocks of kith_index_freeze */
+    KITH_MODE_CODES  /* a walk over codes, and the nearest ranked again */
 } kith_search_mode;
 
 typedef struct kith_search_stats {

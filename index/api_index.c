@@ -10,7 +10,7 @@ kith_index_options kith_index_defaults(kith_index_kind kind)
     return (kith_index_options){.size = sizeof(kith_index_options),
                                 .kind = kind,
                                 .m = 16,
-                                .ef_construction = 200,
+                                .ef_construction = 128,
                                 .alpha = 1.1f,
                                 .seed = 1,
                                 .passes = 1};

@@ -34,7 +34,7 @@ kith_status ki_choose_walk(const kith_store_options *store, kith_index_options *
             KITH_EINVAL,
             "reduce = %u: only codes of f32, f16 and bf16 rows can have fewer dimensions",
             o->reduce);
-    if (o->reduce > store->dim && o->reduce != KITH_REDUCE_AUTO)
+    if (o->reduce > store->dim)
         return ki_fail(KITH_EINVAL, "reduce = %u is more than the %u dimensions of a row",
                        o->reduce, store->dim);
     return KITH_OK;

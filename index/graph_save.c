@@ -98,6 +98,7 @@ static kith_status write_layer(saving *s, uint32_t l)
 static void describe(saving *s, const ki_shape *shape)
 {
     const ki_graph *g = s->graph;
+    const bool coded = g->codes && g->codes->codec;
     s->head = (ki_graph_head){.magic = "kithGrf1",
                               .version = 1,
                               .byte_order = 0x01020304,
@@ -112,8 +113,8 @@ static void describe(saving *s, const ki_shape *shape)
                               .seen = g->seen,
                               .layers = g->layers,
                               .entry = g->entry,
-                              .codes = g->codes ? (uint32_t)g->codes->shape.code + 1 : 0,
-                              .reduced = g->codes ? g->codes->shape.reduced : 0,
+                              .codes = coded ? (uint32_t)g->codes->shape.code + 1 : 0,
+                              .reduced = coded ? g->codes->shape.reduced : 0,
                               .file_bytes = KI_GRAPH_HEAD};
     memcpy(s->head.uuid, ki_store_uuid(g->engine), KI_UUID_BYTES);
 }

@@ -81,6 +81,29 @@ static inline uint32_t ki_pool_offer(ki_pool *pool, uint64_t entry)
     return place;
 }
 
+/* Puts n entries, ascending, in their places, as n offers would: each entry of the pool moves once
+ * at most. */
+static inline void ki_pool_merge(ki_pool *pool, const uint64_t *entries, uint32_t n)
+{
+    uint32_t size = pool->size, place = size;
+    while (n > 0 && size + n > pool->capacity) {
+        if (size == 0 || pool->entry[size - 1] < entries[n - 1])
+            n--;
+        else
+            size--;
+    }
+    pool->size = size + n;
+    for (; n > 0; n--) {
+        const ki_pool before = {.entry = pool->entry, .size = size};
+        place = ki_pool_place(&before, entries[n - 1]);
+        memmove(pool->entry + place + n, pool->entry + place, (size - place) * sizeof *pool->entry);
+        pool->entry[place + n - 1] = entries[n - 1];
+        size = place;
+    }
+    if (place < pool->cursor)
+        pool->cursor = place;
+}
+
 /* Takes the farthest entry out. */
 static inline void ki_pool_drop_last(ki_pool *pool)
 {

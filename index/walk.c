@@ -195,19 +195,36 @@ kith_status ki_walker_offer(ki_walker *walker, uint64_t entry)
     return KITH_OK;
 }
 
-/* Pass two, second half: whoever is near enough enters the pool. */
-static void admit(ki_walker *walker, const ki_layer *layer, uint32_t n)
+/* Ascending, by insertion: a hop has a dozen or two. */
+static void sort_entries(uint64_t *entry, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++) {
+        const uint64_t moved = entry[i];
+        uint32_t at = i;
+        for (; at > 0 && entry[at - 1] > moved; at--)
+            entry[at] = entry[at - 1];
+        entry[at] = moved;
+    }
+}
+
+/* Pass two, second half: whoever is near enough enters the pool, all of them in one merge. Whether
+ * one is near enough is as good as random, so that is no branch. */
+static void admit(ki_walker *walker, uint32_t n)
 {
     ki_pool *pool = &walker->pool;
-    uint32_t bound = ki_pool_bound(pool);
+    const uint32_t bound = ki_pool_bound(pool);
+    uint64_t entry[2 * KI_M_MAX + 16];
+    uint32_t near = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (walker->keys[i] > bound)
-            continue;
-        uint32_t place = ki_pool_offer(pool, ki_pool_entry(walker->keys[i], walker->ids[i]));
-        if (place == pool->cursor)
-            __builtin_prefetch(ki_links(layer, walker->ids[i]));
-        bound = ki_pool_bound(pool);
+        entry[near] = ki_pool_entry(walker->keys[i], walker->ids[i]);
+        near += walker->keys[i] <= bound;
     }
+    if (!near)
+        return;
+    sort_entries(entry, near);
+    ki_pool_merge(pool, entry, near);
+    if (pool->cursor < pool->size)
+        __builtin_prefetch(ki_links(walker->layer, ki_pool_id(pool->entry[pool->cursor])));
 }
 
 static kith_status admit_among_dead(ki_walker *walker, uint32_t n)
@@ -287,7 +304,7 @@ kith_status ki_walk_close(ki_walker *walker)
     walker->hops++;
     if (walker->live)
         return admit_among_dead(walker, n);
-    admit(walker, walker->layer, n);
+    admit(walker, n);
     return KITH_OK;
 }
 

@@ -14,7 +14,7 @@ needed="gcc libc6-dev cmake ninja-build pkg-config libxxhash-dev libcmocka-dev l
 
 # Each of these adds something; what is lost without it stands in `without`.
 wanted="libopenblas-dev opencl-c-headers ocl-icd-libopencl1 pocl-opencl-icd libhdf5-dev
-    dataset-fashion-mnist g++ libbenchmark-dev"
+    dataset-fashion-mnist wordnet-base g++ libbenchmark-dev"
 
 say()
 {

@@ -179,7 +179,7 @@ static void named_sets_are_checked(void **state)
     static const unsigned char idx[18] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 7, 8};
     (void)state;
     json_t *const list = expect_json(run_tool("KITH_DATA=/nonexistent $kith data ls --json"));
-    assert_int_equal(json_array_size(list), 2);
+    assert_int_equal(json_array_size(list), 3);
     assert_true(json_is_false(json_object_get(json_array_get(list, 0), "present")));
     json_decref(list);
     expect_sentence(run_tool("KITH_DATA=/nonexistent $kith data info fashion-mnist-784-angular"), 1,
@@ -188,6 +188,13 @@ static void named_sets_are_checked(void **state)
     files_put("t10k-images-idx3-ubyte", idx, sizeof idx);
     expect_sentence(run_tool("KITH_DATA=$dir $kith data info fashion-mnist-784-euclidean"), 1,
                     "is not the data of fashion-mnist-784-euclidean: its SHA-256");
+    expect_sentence(run_tool("KITH_DATA=/nonexistent $kith data info wordnet-256-angular"), 1,
+                    "`apt-get install wordnet-base` brings them");
+    const char *const names[] = {"data.noun", "data.verb", "data.adj", "data.adv"};
+    for (int i = 0; i < 4; i++)
+        files_put(names[i], "  licence\n00001740 03 n 01 entity 0 000 | that\n", 47);
+    expect_sentence(run_tool("KITH_DATA=$dir $kith data info wordnet-256-angular"), 1,
+                    "4 synsets, which is no WordNet");
 }
 
 /* Needs the Debian package; without it there is nothing to check. */
@@ -204,6 +211,19 @@ static void the_real_set_is_the_pinned_one(void **state)
     json_decref(json);
 }
 
+/* The tool itself compares the sum of the rows with the one that it knows. */
+static void the_text_set_is_the_same_everywhere(void **state)
+{
+    (void)state;
+    if (access("/usr/share/wordnet/data.noun", R_OK) != 0)
+        skip();
+    json_t *const json = expect_json(run_tool("$kith data info wordnet-256-angular --json"));
+    json_t *const rows = json_object_get(json, "base");
+    assert_int_equal(json_integer_value(json_object_get(rows, "rows")), 116483);
+    assert_int_equal(json_integer_value(json_object_get(rows, "dim")), 256);
+    json_decref(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +235,7 @@ int main(void)
         cmocka_unit_test(files_are_fetched),
         cmocka_unit_test(named_sets_are_checked),
         cmocka_unit_test(the_real_set_is_the_pinned_one),
+        cmocka_unit_test(the_text_set_is_the_same_everywhere),
     };
     return cmocka_run_group_tests(tests, set_up, files_remove);
 }

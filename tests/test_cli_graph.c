@@ -118,6 +118,8 @@ static void damage(void **state)
     assert_true(agreement("again.ibin", "exact.ibin") > 0.98); /* row 17 went */
     bad("cd $dir && $kith build s.kith", 0, "damaged");
     good("cd $dir && $kith check s.kith", "and so is its graph");
+    good("cd $dir && $kith compact s.kith", "");
+    bad("cd $dir && $kith check s.kith", 0, "another store"); /* stale, not damaged */
     good("cd $dir && rm s.kith.graph && $kith check s.kith", "s.kith is sound\n");
 }
 

@@ -218,6 +218,43 @@ static void what_is_refused(void **state)
     matrix_free(&rows);
 }
 
+/* The n-th allocation of a load fails, for all n: the index stays empty, and a later load is good.
+ */
+static void memory_runs_out(void **state)
+{
+    (void)state;
+    uint64_t random = check_seed();
+    const place p = place_of("memory");
+    matrix rows = matrix_clustered(KITH_F32, DIM, 300, 10, &random);
+    kith_index_options io = kith_index_defaults(KITH_HNSW);
+    kith_status status = KITH_ENOMEM;
+    clear_place(&p);
+    io.walk = KITH_WALK_SQ4;
+    io.threads = 1;
+    kith_store *store = open_at(p.store, KITH_F32, KITH_COSINE);
+    must(kith_store_load(store, NULL, rows.bytes, 300, NULL, NULL));
+    kith_index *index = index_on(store, &io);
+    must(kith_index_build(index, NULL, NULL));
+    must(kith_index_save(index, NULL, NULL));
+    const uint64_t digest = digest_of(index);
+    kith_index_close(index);
+    for (uint64_t n = 1; status; n++) {
+        index = index_on(store, &io);
+        ki_alloc_fail_at(n);
+        status = kith_index_load(index, NULL, NULL);
+        ki_alloc_fail_at(0);
+        assert_true(!status || (status == KITH_ENOMEM && nodes_of(index) == 0));
+        if (status) {
+            must(kith_index_load(index, NULL, NULL));
+            assert_int_equal(digest_of(index), digest);
+        }
+        kith_index_close(index);
+    }
+    kith_store_close(store);
+    clear_place(&p);
+    matrix_free(&rows);
+}
+
 /* An empty store, and one whose rows were all deleted before the build. */
 static void nothing_to_save(void **state)
 {
@@ -253,6 +290,7 @@ int main(void)
         cmocka_unit_test(every_kind_comes_back), cmocka_unit_test(changes_of_u8_rows),
         cmocka_unit_test(changes_of_f32_rows),   cmocka_unit_test(a_store_from_a_backup),
         cmocka_unit_test(what_is_refused),       cmocka_unit_test(nothing_to_save),
+        cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
