@@ -33,13 +33,16 @@ class IndexOptions(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("kind", ctypes.c_int), ("device", ctypes.c_char_p),
                 ("cpu", ctypes.c_char_p), ("m", ctypes.c_uint32),
                 ("ef_construction", ctypes.c_uint32), ("alpha", ctypes.c_float),
-                ("seed", ctypes.c_uint64), ("threads", ctypes.c_uint32)]
+                ("seed", ctypes.c_uint64), ("threads", ctypes.c_uint32),
+                ("walk", ctypes.c_int), ("reduce", ctypes.c_uint32),
+                ("passes", ctypes.c_uint32)]
 
 
 class SearchOptions(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("k", ctypes.c_uint32), ("ef", ctypes.c_uint32),
                 ("threads", ctypes.c_uint32), ("prefetch_lines", ctypes.c_uint32),
-                ("f32_queries", ctypes.c_uint32)]
+                ("f32_queries", ctypes.c_uint32), ("rerank", ctypes.c_float),
+                ("slack", ctypes.c_float)]
 
 
 HIT = numpy.dtype([("key", "<u8"), ("row", "<u4"), ("distance", "<f4")])
@@ -132,14 +135,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("-k", type=int, default=10)
     parser.add_argument("-M", type=int, default=16)
-    parser.add_argument("--ef-construction", type=int, default=200)
+    parser.add_argument("--ef-construction", type=int, default=200, help="of hnswlib")
+    parser.add_argument("--ours", type=int, default=128, help="ef_construction of Kith")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     k = arguments.k
     base = images("train-images-idx3-ubyte.gz")
     queries = images("t10k-images-idx3-ubyte.gz")[:arguments.queries]
     floats = queries.astype("f4")
-    kith = Kith(arguments.library, base, arguments.M, arguments.ef_construction)
+    kith = Kith(arguments.library, base, arguments.M, arguments.ours)
     truth = kith.exact(base, queries, k)
     peer = Hnswlib(base, arguments.M, arguments.ef_construction)
     contenders = [("kith", kith, queries), ("hnswlib", peer, floats)]
@@ -153,7 +157,8 @@ def main():
                 seconds[name, ef].append(time.perf_counter() - start)
                 found[name, ef] = recall(answer, truth)
     print(f"{len(base)} x {base.shape[1]} u8, {len(queries)} queries, k={k}, one thread, "
-          f"M={arguments.M}, ef_construction={arguments.ef_construction}, "
+          f"M={arguments.M}, ef_construction={arguments.ours} (kith), "
+          f"{arguments.ef_construction} (hnswlib), "
           f"medians of {arguments.rounds} rounds in turns")
     print(f"build seconds: kith {kith.build_seconds:.1f}, hnswlib {peer.build_seconds:.1f}, "
           f"ratio {kith.build_seconds / peer.build_seconds:.2f}")
