@@ -50,30 +50,6 @@ bool bench_in_integers(const struct bench *bench)
            bench->data.metric != KITH_COSINE;
 }
 
-/* Graphs of float rows are walked over codes of 8 bits. */
-static kith_kernel_options kernel_of(const struct bench *bench, bool exact)
-{
-    const bool coded = !exact && (bench->data.type == KITH_F32 || bench->data.type == KITH_F16);
-    return coded ? kith_kernel_defaults(bench->data.base.dim, KITH_I8,
-                                        bench->data.metric == KITH_IP ? KITH_IP : KITH_L2SQ)
-                 : kith_kernel_defaults(bench->data.base.dim, bench->data.type, bench->data.metric);
-}
-
-bool bench_level_adds(const struct bench *bench, const char *level, bool exact)
-{
-    kith_kernel_options options = kernel_of(bench, exact);
-    kith_kernel_info info = {.size = sizeof info};
-    kith_kernel *kernel = NULL;
-    options.cpu = level;
-    if (kith_kernel_open(&options, &kernel) || kith_kernel_stat(kernel, &info)) {
-        kith_kernel_close(kernel);
-        return true; /* the measurement will say what is wrong */
-    }
-    const bool adds = strcmp(exact ? info.tile : info.gather, level) == 0;
-    kith_kernel_close(kernel);
-    return adds;
-}
-
 void bench_progress(struct progress *progress, double budget)
 {
     double done = seconds_now() - progress->started;
@@ -191,14 +167,10 @@ static int load_rows(struct bench *b)
 
 static int build_graph(struct bench *b, kith_index **out)
 {
-    kith_index_options options = kith_index_defaults(KITH_HNSW);
+    const kith_index_options options = bench_graph_options(b);
     kith_index_stats index = {.size = sizeof index};
     kith_store_stats store = {.size = sizeof store};
     struct progress progress;
-    options.m = b->wishes.m ? b->wishes.m : options.m;
-    options.ef_construction =
-        b->wishes.ef_construction ? b->wishes.ef_construction : options.ef_construction;
-    options.threads = b->threads;
     if (kith_index_create(b->store, &options, out))
         return terminal_fail(TOOL_FAILED, "%s", kith_last_error());
     progress_begin(&progress, "building the graph");
@@ -207,7 +179,9 @@ static int build_graph(struct bench *b, kith_index **out)
     if (status || (status = kith_index_stat(*out, &index)) ||
         (status = kith_store_stat(b->store, &store)))
         return stopped(status);
-    result_build(b->result, "cpu", &options, kith_type_name(b->data.type), &index, &store);
+    if (!bench_learn_codes(b, *out))
+        return terminal_fail(TOOL_FAILED, "%s", kith_last_error());
+    result_build(b->result, "cpu", &options, b->linked, &index, &store);
     char seconds[HUMAN_SIZE];
     human_seconds(seconds, index.build_seconds);
     terminal_note("built the graph in %s; measuring for %.0f s", seconds, b->wishes.seconds);
@@ -298,7 +272,8 @@ static int run(struct bench *b, int argc, char **argv, bool json)
     hardware_read(&hardware);
     b->threads = b->wishes.threads ? b->wishes.threads : hardware.threads_allowed;
     b->threads = b->threads ? b->threads : 1;
-    if ((code = check_outputs(&b->wishes)) || (code = check_devices(b)) || (code = open_data(b)))
+    if ((code = check_outputs(&b->wishes)) || (code = check_devices(b)) || (code = open_data(b)) ||
+        (code = bench_check_graph(b)))
         return code;
     if (*b->data.note)
         terminal_note("%s", b->data.note);
@@ -335,6 +310,13 @@ int bench_main(int argc, char **argv)
         {"m", 'M', OPTION_U32, &w->m, "N", "links of a node; default 16", 4, 128, NULL},
         {"ef-construction", 0, OPTION_U32, &w->ef_construction, "N",
          "width of the walk that looks for links; default 128", 1, 1000000, NULL},
+        {"walk", 0, OPTION_CHOICE, &w->walk, "W",
+         "what is walked: rows, or codes of 8, 4 or 1 bits; default auto", 0, 0,
+         "auto|rows|sq8|sq4|sq1"},
+        {"rerank", 0, OPTION_F64, &w->rerank, "R",
+         "rank R k of the nearest codes again by rows; default by code", 1, 1000, NULL},
+        {"slack", 0, OPTION_F64, &w->slack, "S",
+         "end a walk at the k-th hit's distance and this share more; default not", 0, 1000, NULL},
         {"threads", 't', OPTION_U32, &w->threads, "N", "of the build and of searches; default all",
          1, 1024, NULL},
         {"time", 0, OPTION_F64, &w->seconds, "S",
@@ -355,6 +337,7 @@ int bench_main(int argc, char **argv)
         .examples = "kith bench                                  everything, about two minutes\n"
                     "kith bench --device cpu,ocl0 -k 100         two devices, 100 neighbours\n"
                     "kith bench base.fbin --queries q.fbin --metric cosine\n"
+                    "kith bench --walk sq4 --rerank 4            codes of 4 bits, ranked again\n"
                     "kith bench --min-recall 0.95 --json         for scripts: JSON, and exit 4\n",
         .options = options,
         .option_count = COUNT_OF(options),

@@ -1,7 +1,7 @@
 /* bench.h - what the parts of `kith bench` share: the wishes, the data and the growing result.
  *
- * bench.c owns everything here and decides the order; survey.c and bench_walk.c measure the graph
- * and bench_exact.c the exact searches. They add to the result as soon as something is finished, so
+ * bench.c owns everything here and decides the order; bench_codes.c knows what a walk measures;
+ * survey.c and bench_walk.c measure the graph and bench_exact.c the exact searches. They add to the result as soon as something is finished, so
  * that ^C loses nothing but the step it came in.
  */
 #ifndef BENCH_H
@@ -27,6 +27,8 @@ struct wishes {
     struct u32_list ef; /* empty: chosen from k */
     double seconds;     /* for everything after the build */
     double min_recall;
+    const char *walk;     /* "auto", "rows", "sq8", "sq4" or "sq1"; NULL for auto */
+    double rerank, slack; /* 0: as the library chooses, and none */
     const char *result_path, *report_path;
 };
 
@@ -38,7 +40,8 @@ struct bench {
     kith_devices *devices;
     kith_store *store;
     uint64_t store_bytes;
-    uint32_t threads; /* as wished, or what the machine has */
+    uint32_t threads;             /* as wished, or what the machine has */
+    const char *walked, *linked;  /* what the graph is walked over and was linked by: "u8", "sq8" */
     json_t *result;
     double best_recall;   /* of any walk */
     uint32_t failures;    /* devices that failed while working */
@@ -53,6 +56,15 @@ void bench_failed(struct bench *bench, const char *device, const char *isa, cons
 
 /* Whether every distance is a sum of integers, so that every machine must find the same bits. */
 bool bench_in_integers(const struct bench *bench);
+
+/* The graph as it was wished for. */
+kith_index_options bench_graph_options(const struct bench *bench);
+
+/* An exit code, with a sentence, when no such graph can be had of these rows. */
+int bench_check_graph(const struct bench *bench);
+
+/* Asks a finished graph what it walks. False when it cannot be searched. */
+bool bench_learn_codes(struct bench *bench, kith_index *graph);
 
 /* Does this level of the ladder do the walk's work (or, `exact`, that of exact search) itself, or
  * does a lower one still do it, so that there is nothing new to measure? */

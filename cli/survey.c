@@ -32,6 +32,8 @@ struct pass survey_pass(const struct survey *survey, const char *isa, uint32_t t
                         .query_bytes = kith_vector_bytes(b->data.type, b->data.queries.dim),
                         .count = b->data.queries.rows};
     pass.options.ef = ef;
+    pass.options.rerank = (float)b->wishes.rerank;
+    pass.options.slack = (float)b->wishes.slack;
     return pass;
 }
 
