@@ -180,14 +180,35 @@ kith_status kith_searcher_create(kith_index *index, const kith_search_options *o
     return status;
 }
 
+static void close_scratch(kith_searcher *searcher)
+{
+    ki_walker_close(&searcher->walker);
+    ki_ranker_close(&searcher->ranker);
+    ki_free(searcher->answers);
+}
+
 void kith_searcher_close(kith_searcher *searcher)
 {
     if (!searcher)
         return;
-    ki_walker_close(&searcher->walker);
-    ki_ranker_close(&searcher->ranker);
-    ki_free(searcher->answers);
+    close_scratch(searcher);
     ki_free(searcher);
+}
+
+/* A build or a load since may have chosen to measure something else. */
+static kith_status follow_index(kith_searcher *s)
+{
+    if (s->walker.codes == codes_of(s->index->graph))
+        return KITH_OK;
+    kith_searcher before = *s;
+    s->walker = (ki_walker){0};
+    s->ranker = (ki_ranker){0};
+    s->answers = NULL;
+    kith_status status = open_searcher(s);
+    close_scratch(status ? s : &before);
+    if (status)
+        *s = before;
+    return status;
 }
 
 /* ---- one query ---- */
@@ -317,11 +338,13 @@ kith_status kith_searcher_search(kith_searcher *searcher, const void *query, kit
 {
     const kith_store_options *so = &searcher->index->store->options;
     const ki_walker *w = &searcher->walker;
-    const uint64_t distances = w->distances, hops = w->hops, reranks = searcher->ranker.reranks;
     kith_status status = stats ? ki_check_result(stats) : KITH_OK;
     if (!status)
         status = ki_check_vector(so->metric, ki_query_type(searcher->index, &searcher->options),
                                  so->dim, query, "query", 0);
+    if (!status)
+        status = follow_index(searcher);
+    const uint64_t distances = w->distances, hops = w->hops, reranks = searcher->ranker.reranks;
     if (!status)
         status = search_one(searcher, query);
     if (status)

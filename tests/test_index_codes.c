@@ -271,6 +271,45 @@ static void grows_with_its_store(void **state)
     matrix_free(&queries);
 }
 
+/* A searcher that was opened on an index without a row, which did not know then what to measure. */
+static void a_searcher_from_before(void **state)
+{
+    (void)state;
+    uint64_t random = check_seed();
+    matrix rows = matrix_clustered(KITH_F32, DIM, N, 30, &random);
+    for (int walk = KITH_WALK_AUTO; walk <= KITH_WALK_SQ1; walk++) {
+        const kith_store_options so = kith_store_defaults(DIM, KITH_F32, KITH_COSINE);
+        const kith_index_options io = options_of((kith_walk)walk);
+        kith_search_options options = kith_search_defaults(K);
+        kith_search_stats stats = {.size = sizeof stats};
+        kith_searcher *early = NULL, *late = NULL;
+        kith_store *store = NULL;
+        kith_hit a[K], b[K];
+        options.ef = 50;
+        must(kith_store_open(NULL, &so, &store));
+        kith_index *index = index_on(store, &io);
+        must(kith_searcher_create(index, &options, NULL, &early));
+        must(kith_searcher_search(early, rows.bytes, a, NULL, NULL));
+        assert_int_equal(a[0].row, UINT32_MAX);
+        must(kith_store_load(store, NULL, rows.bytes, N, NULL, NULL));
+        must(kith_searcher_search(early, rows.bytes, a, NULL, NULL));
+        assert_int_equal(a[0].row, 0);
+        must(kith_index_build(index, NULL, NULL));
+        must(kith_searcher_create(index, &options, NULL, &late));
+        for (size_t i = 0; i < N; i += 100) {
+            must(kith_searcher_search(early, row_at(&rows, i), a, NULL, &stats));
+            must(kith_searcher_search(late, row_at(&rows, i), b, NULL, NULL));
+            assert_memory_equal(a, b, sizeof a);
+            assert_true(stats.distances < N);
+        }
+        kith_searcher_close(early);
+        kith_searcher_close(late);
+        kith_index_close(index);
+        kith_store_close(store);
+    }
+    matrix_free(&rows);
+}
+
 static void few_and_equal_rows(void **state)
 {
     (void)state;
@@ -340,15 +379,11 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(find_what_rows_find),
-        cmocka_unit_test(fewer_dimensions),
-        cmocka_unit_test(same_bytes_everywhere),
-        cmocka_unit_test(codes_that_see_nothing),
-        cmocka_unit_test(together_as_alone),
-        cmocka_unit_test(slack_ends_walks_early),
-        cmocka_unit_test(grows_with_its_store),
-        cmocka_unit_test(few_and_equal_rows),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(find_what_rows_find),   cmocka_unit_test(fewer_dimensions),
+        cmocka_unit_test(same_bytes_everywhere), cmocka_unit_test(codes_that_see_nothing),
+        cmocka_unit_test(together_as_alone),     cmocka_unit_test(slack_ends_walks_early),
+        cmocka_unit_test(grows_with_its_store),  cmocka_unit_test(a_searcher_from_before),
+        cmocka_unit_test(few_and_equal_rows),    cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
