@@ -16,7 +16,6 @@ enum { NEW_MOST = 32 }; /* absent rows of a batch: they do not see each other */
 /* up[l][id of layer l - 1]: the id of the same row in layer l. */
 typedef struct ways {
     uint32_t *up[KI_LAYERS_MAX];
-    uint32_t room[KI_LAYERS_MAX];
 } ways;
 
 static void close_ways(ways *w)

@@ -93,7 +93,8 @@ static kith_status adopt(kith_index *index, ki_graph *graph, ki_workers *workers
     o->ef_construction = graph->ef_construction;
     o->alpha = graph->alpha;
     o->seed = graph->seed;
-    o->reduce = graph->codes ? graph->codes->shape.reduced : 0;
+    if (graph->layers)
+        o->reduce = graph->codes ? graph->codes->shape.reduced : 0;
     if (graph->layers && o->walk != KITH_WALK_SQ4 && o->walk != KITH_WALK_SQ1)
         o->walk = graph->codes ? KITH_WALK_SQ8 : KITH_WALK_ROWS;
     kith_status status = ki_index_shorten(index, workers);

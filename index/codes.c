@@ -179,6 +179,8 @@ typedef struct coding {
     size_t scratch_bytes;
 } coding;
 
+/* Dead rows too: a graph may hold them as signposts, and what they were is still there, or what
+ * came in their place. Zeros would lie side by side in the middle of everything. */
 static kith_status code_job(void *context, uint32_t worker, size_t first, size_t last)
 {
     const coding *c = context;
@@ -187,11 +189,7 @@ static kith_status code_job(void *context, uint32_t worker, size_t first, size_t
     unsigned char *code = (unsigned char *)(wide + wide_floats(codes));
     for (size_t i = first; i < last; i++) {
         const uint32_t row = c->first + (uint32_t)i;
-        const void *key;
-        size_t key_len;
         ki_aux aux;
-        if (!ki_store_key(c->engine, row, &key, &key_len))
-            continue;
         const void *vector = ki_slab_row(ki_store_slab(c->engine), row);
         ki_codec_encode(&codes->codec->codec, spread_out(codes, codes->shape.type, vector, wide),
                         code, &aux);
@@ -222,10 +220,10 @@ kith_status ki_codes_follow(ki_codes *codes, const ki_store *engine, ki_workers 
     kith_codec *codec = NULL;
     float *projection = NULL;
     *renewed = false;
-    if (!ki_store_live_count(engine))
-        return KITH_OK;
     kith_status status = ki_slab_grow(&codes->slab, rows);
-    const bool anew = !status && must_learn(codes, engine);
+    if (status || !ki_store_live_count(engine))
+        return status;
+    const bool anew = must_learn(codes, engine);
     if (anew)
         status = learn(codes, engine, workers, &codec, &projection);
     if (status) {

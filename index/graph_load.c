@@ -59,7 +59,7 @@ static kith_status read_layers(const ki_graph_reader *reader, ki_graph *graph,
 static kith_status compare_rows(ki_graph *graph, const uint64_t *stamps)
 {
     const uint32_t seen = graph->seen;
-    uint32_t *loose = ki_alloc((size_t)seen * sizeof *loose + 1), count = 0, strange = 0;
+    uint32_t *loose = ki_alloc((size_t)seen * sizeof *loose + 1), count = 0;
     uint64_t *usable = ki_zalloc(((size_t)seen / 64 + 1) * sizeof *usable);
     if (!loose || !usable) {
         ki_free(loose);
@@ -73,14 +73,13 @@ static kith_status compare_rows(ki_graph *graph, const uint64_t *stamps)
             usable[row / 64] |= UINT64_C(1) << (row % 64);
         else if (now)
             loose[count++] = row;
-        strange += there && now != stamps[row];
     }
     ki_free(graph->loose);
     ki_free(graph->usable);
     graph->loose = loose;
     graph->loose_count = count;
-    graph->usable = strange ? usable : NULL;
-    if (!strange)
+    graph->usable = count ? usable : NULL; /* what is neither is dead, and no result anyway */
+    if (!count)
         ki_free(usable);
     return KITH_OK;
 }

@@ -248,18 +248,19 @@ kith_status ki_walk_begin(ki_walker *walker, const ki_layer *layer, uint32_t sta
     if (status)
         return status;
     walker->layer = layer;
-    walker->pool.capacity = ef;
+    walker->pool.capacity = walker->ef = ef;
     ki_pool_clear(&walker->pool);
     ki_visited_begin(&walker->visited);
     ki_visited_mark(&walker->visited, start);
     return ki_walker_offer(walker, ki_pool_entry(start_key, start));
 }
 
-/* Is the next candidate so much farther than the best that better ones are unlikely behind it? */
+/* Is the next candidate so much farther than the best that better ones are unlikely behind it? Dead
+ * rows among them say nothing about that. */
 static bool is_hopeless(const ki_walker *walker)
 {
     const ki_pool *pool = &walker->pool;
-    if (!walker->stop_at || pool->size < walker->stop_at || pool->cursor < walker->stop_at)
+    if (!walker->stop_at || pool->cursor < walker->stop_at || pool->capacity != walker->ef)
         return false;
     ki_key_form form = walker->kernel->form;
     double next = ki_key_distance(form, ki_pool_key(pool->entry[pool->cursor]));

@@ -39,6 +39,7 @@ typedef struct ki_walker {
     uint64_t distances, hops; /* counted up, never reset here */
     const ki_layer *layer;    /* of the walk that is under way, and how many its open hop has */
     uint32_t hop;
+    uint32_t ef; /* of the walk; the pool holds dead rows besides when its capacity is larger */
 } ki_walker;
 
 typedef struct ki_walker_options {

@@ -138,6 +138,49 @@ static void changes_of_f32_rows(void **state)
     what_changed_is_heeded(KITH_F32);
 }
 
+/* Deletions alone; then new rows, a build, and the same again until nothing is left. */
+static void what_was_deleted(kith_type type)
+{
+    uint64_t random = check_seed(), digest;
+    const place p = place_of("deleted");
+    matrix rows = matrix_clustered(type, DIM, ROWS, 20, &random);
+    clear_place(&p);
+    kith_store *store = open_at(p.store, type, KITH_L2SQ);
+    must(kith_store_load(store, NULL, rows.bytes, ROWS, NULL, NULL));
+    build_and_save(store, &digest);
+    kith_store_close(store);
+    for (uint64_t part = 0; part < 3; part++) {
+        const uint64_t step = part == 2 ? 1 : 3; /* in the end all of them */
+        store = open_at(p.store, type, KITH_L2SQ);
+        for (uint64_t key = part % 2; key < ROWS; key += step)
+            (void)kith_store_del_u64(store, key);
+        kith_store_close(store);
+        store = open_at(p.store, type, KITH_L2SQ);
+        kith_index *index = small_index(store);
+        must(kith_index_load(index, NULL, NULL));
+        must(kith_index_check(index));
+        assert_true(agreement(store, index, &rows) > (part == 2 ? -1 : 0.97));
+        for (uint64_t key = 0; key < 70; key++)
+            must(kith_store_put_u64(store, ROWS + key, row_at(&rows, key)));
+        assert_true(agreement(store, index, &rows) > 0.97);
+        must(kith_index_build(index, NULL, NULL));
+        must(kith_index_check(index));
+        assert_true(agreement(store, index, &rows) > 0.97);
+        must(kith_index_save(index, NULL, NULL));
+        kith_index_close(index);
+        kith_store_close(store);
+    }
+    clear_place(&p);
+    matrix_free(&rows);
+}
+
+static void deletions(void **state)
+{
+    (void)state;
+    what_was_deleted(KITH_U8);
+    what_was_deleted(KITH_F32);
+}
+
 /* A graph that is newer than the store that was put back in its place. */
 static void a_store_from_a_backup(void **state)
 {
@@ -290,7 +333,7 @@ int main(void)
         cmocka_unit_test(every_kind_comes_back), cmocka_unit_test(changes_of_u8_rows),
         cmocka_unit_test(changes_of_f32_rows),   cmocka_unit_test(a_store_from_a_backup),
         cmocka_unit_test(what_is_refused),       cmocka_unit_test(nothing_to_save),
-        cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(memory_runs_out),       cmocka_unit_test(deletions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
