@@ -402,7 +402,7 @@ KITH_API kith_index_options kith_index_defaults(kith_index_kind kind);
 
 /* Creates an index on a store, which must outlive it. Rows are not copied for an index on the
  * host. While an index is open, rows that are deleted or replaced keep their place in memory.
- * Errors: EINVAL, ENOMEM, ENODEVICE, EDEVICE, EUNSUPPORTED (OpenCL takes flat, and f32 and u8). */
+ * Errors: EINVAL, ENOMEM, ENODEVICE, EDEVICE, EUNSUPPORTED (OpenCL takes flat). */
 KITH_API kith_status kith_index_create(kith_store *store, const kith_index_options *options,
                                        kith_index **out);
 
@@ -470,7 +470,7 @@ typedef struct kith_search_stats {
  * first. `stats` (may be NULL) receives the sums over all queries. A flat index answers one call at
  * a time; further calls wait. Errors: EINVAL (k, NaN in a query, with its position; a flat index on
  * an OpenCL device that was not built), ENOMEM, EDEVICE, EUNSUPPORTED (of such a device: more
- * answers than it can give, f32 queries of other rows). */
+ * answers than it can give). */
 KITH_API kith_status kith_index_search(kith_index *index, const void *queries, size_t nq,
                                        const kith_search_options *options, kith_hit *hits,
                                        kith_search_stats *stats);

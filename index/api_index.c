@@ -54,11 +54,6 @@ static kith_status open_flat(kith_index *index, long ordinal)
 {
     ki_device *device = NULL;
     const kith_store *store = index->store;
-    const kith_type type = store->options.type;
-    if (ordinal >= 0 && type != KITH_F32 && type != KITH_U8)
-        return ki_fail(KITH_EUNSUPPORTED,
-                       "%s rows are not searched on 'ocl%ld'; OpenCL devices take f32 and u8",
-                       kith_type_name(type), ordinal);
     kith_status status = ordinal < 0
                              ? ki_host_open(&index->kernels, index->options.threads, &device)
                              : ki_opencl_open((uint32_t)ordinal, &device);
@@ -105,7 +100,6 @@ kith_status kith_index_create(kith_store *store, const kith_index_options *optio
     chosen.device = chosen.cpu = NULL;
     index->store = store;
     index->options = chosen;
-    index->on_host = ordinal < 0;
     ki_kernels_fill(features, &index->kernels);
     index->kernel = &index->kernels.at[store->options.metric][store->options.type];
     ki_store_pin(store->engine);

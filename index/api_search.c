@@ -178,10 +178,6 @@ kith_status kith_index_search(kith_index *index, const void *queries, size_t nq,
         status = ki_check_result(stats);
     kith_type type = ki_query_type(index, &chosen);
     b.mixed = type != so->type;
-    if (!status && b.mixed && !index->on_host)
-        status = ki_fail(KITH_EUNSUPPORTED,
-                         "f32 queries with %s rows are searched on the host, not on this device",
-                         kith_type_name(so->type));
     b.k = chosen.k;
     b.query_bytes = kith_vector_bytes(type, so->dim);
     for (size_t i = 0; i < nq && !status; i++)

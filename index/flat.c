@@ -25,7 +25,6 @@ struct ki_flat {
     uint32_t given;      /* rows that the device holds are below this */
     uint64_t given_live; /* how many of them were live */
     bool built;          /* on a device: it holds `given` rows, be it none */
-    bool f32_queries;    /* of this search */
     double largest_norm; /* of rows below norm_rows */
     uint32_t norm_rows;
     pthread_mutex_t mutex; /* one search at a time */
@@ -94,7 +93,6 @@ static uint64_t live_below(const ki_store *engine, uint32_t rows)
 kith_status ki_flat_refresh(ki_flat *flat)
 {
     ki_row_set set = ki_store_row_set(flat->engine, &flat->store);
-    set.f32_queries = flat->f32_queries;
     ki_device_rows *rows = NULL;
     if (flat->rows)
         flat->device->ops->drop_rows(flat->rows);
@@ -162,10 +160,10 @@ static kith_status scan_newer(ki_flat *flat, const ki_row_set *set, const ki_que
 static kith_status scan_device(ki_flat *flat, const ki_row_set *set, const ki_queries *queries,
                                uint32_t want, uint64_t *answers, uint64_t *beyond)
 {
+    const ki_device_queries asked = {queries->base, queries->stride, queries->count, queries->f32};
     kith_status status = KITH_OK;
     if (flat->rows)
-        status = flat->device->ops->scan(flat->rows, queries->base, queries->stride, queries->count,
-                                         want, answers);
+        status = flat->device->ops->scan(flat->rows, &asked, want, answers);
     else
         memset(answers, 0xff, queries->count * want * sizeof *answers);
     if (status)
@@ -237,7 +235,6 @@ kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k,
 {
     pthread_mutex_lock(&flat->mutex);
     flat->kernel = &flat->kernels->at[flat->store.metric][queries->pairing];
-    flat->f32_queries = queries->f32;
     uint32_t want = 0;
     uint64_t *answers = NULL;
     kith_status status = see_rows_now(flat, k, &want);

@@ -82,14 +82,15 @@ bool ki_host_multiplies(const ki_device *device, kith_type type, size_t nq)
            h->kernels->features == ki_cpu_features();
 }
 
-static kith_status host_scan(ki_device_rows *rows, const void *queries, size_t query_stride,
-                             size_t nq, uint32_t k, uint64_t *answers)
+static kith_status host_scan(ki_device_rows *rows, const ki_device_queries *queries, uint32_t k,
+                             uint64_t *answers)
 {
     const ki_row_set *set = &rows->set;
     ki_workers *workers = rows->host->workers;
-    const bool f32 = set->f32_queries;
-    ki_queries list = {queries, query_stride, nq, ki_pairing_of(set->type, f32), f32};
-    if (ki_host_multiplies(&rows->host->device, set->type, nq))
+    const bool f32 = queries->f32;
+    ki_queries list = {queries->base, queries->stride, queries->count,
+                       ki_pairing_of(set->type, f32), f32};
+    if (ki_host_multiplies(&rows->host->device, set->type, queries->count))
         return ki_gemm_scan(set, &list, k, workers, answers);
     const ki_kernel *kernel = &rows->host->kernels->at[set->metric][list.pairing];
     return ki_scan(kernel, set, 0, set->count, &list, k, workers, answers);

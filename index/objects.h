@@ -28,7 +28,6 @@ struct kith_index {
     const ki_kernel *kernel; /* the one of the store's metric and type */
     ki_graph *graph;         /* hnsw, else NULL */
     ki_flat *flat;           /* flat, else NULL */
-    bool on_host;
     double build_seconds;
     uint32_t build_threads;
 };

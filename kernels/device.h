@@ -18,8 +18,15 @@ typedef struct ki_row_set {
     uint32_t count;
     kith_type type;
     kith_metric metric;
-    int f32_queries; /* 1: the queries are f32, whatever the rows are */
 } ki_row_set;
+
+/* Queries `stride` bytes apart. */
+typedef struct ki_device_queries {
+    const void *base;
+    size_t stride;
+    size_t count;
+    int f32; /* 1: they are f32, whatever the rows are; else of the rows' type */
+} ki_device_queries;
 
 typedef struct ki_device ki_device;
 typedef struct ki_device_rows ki_device_rows; /* each device defines its own */
@@ -32,11 +39,12 @@ typedef struct ki_device_ops {
     kith_status (*put_rows)(ki_device *device, const ki_row_set *set, ki_device_rows **out);
     void (*drop_rows)(ki_device_rows *rows);
 
-    /* The k nearest rows of each of nq queries that lie `query_stride` bytes apart: nq * k
-     * answers. u8 answers are exact. f32 answers may differ from the host's by rounding: the
-     * caller asks for more than it needs and ranks again. One call at a time per rows. */
-    kith_status (*scan)(ki_device_rows *rows, const void *queries, size_t query_stride, size_t nq,
-                        uint32_t k, uint64_t *answers);
+    /* The k nearest rows of each query, queries->count * k answers. Keys are those of the host's
+     * kernels: the same where sums are integers, cosines included, but for jaccard's division;
+     * where they are floats they may differ by rounding, so the caller asks for more than it needs
+     * and ranks again. One call at a time per rows. */
+    kith_status (*scan)(ki_device_rows *rows, const ki_device_queries *queries, uint32_t k,
+                        uint64_t *answers);
 
     /* The largest k that scan takes. */
     uint32_t (*max_k)(const ki_device *device);

@@ -16,11 +16,12 @@
 
 enum {
     KI_CL_MAX_K = 1024,
-    KI_CL_STATE_BYTES = 16,      /* local memory of scan.cl for a query */
-    KI_CL_SORT = 2048,           /* the longest list of scan.cl */
-    KI_CL_MAX_PASS = 8,          /* queries that one pass over the rows serves: 1, 2, 4 or 8 */
-    KI_CL_PASSES = 4,            /* how many such numbers there are */
-    KI_CL_LOCAL_BYTES = 17 << 10 /* local memory that a kernel needs at most */
+    KI_CL_STATE_BYTES = 16,        /* local memory of scan.cl for a query */
+    KI_CL_SORT = 2048,             /* the longest list of scan.cl */
+    KI_CL_MAX_PASS = 8,            /* queries that one pass over the rows serves: 1, 2, 4 or 8 */
+    KI_CL_PASSES = 4,              /* how many such numbers there are */
+    KI_CL_PAIRINGS = KI_F32I8 + 1, /* those that scan.cl knows: all but codes and bf16 pairs */
+    KI_CL_LOCAL_BYTES = 17 << 10   /* local memory that a kernel needs at most */
 };
 
 /* A device as the platforms list it. `info.reason` says why it cannot be used, "" so far. */
@@ -70,7 +71,7 @@ typedef struct ki_cl_device {
     pthread_mutex_t mutex;
     double macs_per_second; /* measured by scans; bounds the length of a launch */
     ki_program_counts counts;
-    ki_cl_variant scans[KI_TYPE_COUNT][KI_METRIC_COUNT][KI_CL_PASSES];
+    ki_cl_variant scans[KI_CL_PAIRINGS][KI_METRIC_COUNT][KI_CL_PASSES];
     ki_cl_variant merge;
 } ki_cl_device;
 
@@ -111,10 +112,16 @@ kith_status ki_cl_self_test(ki_cl_device *device);
 
 /* program.c: the kernel for so many queries a pass, and the one that merges. They stay the
  * device's. The caller holds the mutex. */
-kith_status ki_cl_scan_kernel(ki_cl_device *device, kith_type type, kith_metric metric,
+kith_status ki_cl_scan_kernel(ki_cl_device *device, ki_pairing pairing, kith_metric metric,
                               uint32_t pass_log2, cl_kernel *out);
 kith_status ki_cl_merge_kernel(ki_cl_device *device, cl_kernel *out);
 void ki_cl_variant_close(const ki_cl *cl, ki_cl_variant *variant);
+
+/* Bytes that meet bytes: their sums are integers, and exact. */
+static inline bool ki_cl_whole(ki_pairing pairing)
+{
+    return pairing == KI_U8 || pairing == KI_I8;
+}
 
 /* rows_cl.c */
 kith_status ki_cl_put_rows(ki_device *device, const ki_row_set *set, ki_device_rows **out);
@@ -131,7 +138,7 @@ kith_status ki_cl_reserve(ki_cl_device *device, const char *what, size_t bytes,
 void ki_cl_release(const ki_cl *cl, cl_mem *buffer);
 
 /* scan_cl.c */
-kith_status ki_cl_scan(ki_device_rows *rows, const void *queries, size_t query_stride, size_t nq,
-                       uint32_t k, uint64_t *answers);
+kith_status ki_cl_scan(ki_device_rows *rows, const ki_device_queries *queries, uint32_t k,
+                       uint64_t *answers);
 
 #endif

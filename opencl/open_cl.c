@@ -68,10 +68,10 @@ void ki_cl_close(ki_cl_device *device)
     if (!device)
         return;
     const ki_cl *cl = device->found.cl;
-    for (size_t type = 0; type < KI_TYPE_COUNT; type++)
+    for (size_t pairing = 0; pairing < KI_CL_PAIRINGS; pairing++)
         for (size_t metric = 0; metric < KI_METRIC_COUNT; metric++)
             for (size_t pass = 0; pass < KI_CL_PASSES; pass++)
-                ki_cl_variant_close(cl, &device->scans[type][metric][pass]);
+                ki_cl_variant_close(cl, &device->scans[pairing][metric][pass]);
     ki_cl_variant_close(cl, &device->merge);
     if (device->queue)
         cl->ReleaseCommandQueue(device->queue);

@@ -182,16 +182,16 @@ static kith_status open_variant(ki_cl_device *device, const char *options, const
     return KITH_OK;
 }
 
-kith_status ki_cl_scan_kernel(ki_cl_device *device, kith_type type, kith_metric metric,
+kith_status ki_cl_scan_kernel(ki_cl_device *device, ki_pairing pairing, kith_metric metric,
                               uint32_t pass_log2, cl_kernel *out)
 {
-    ki_cl_variant *slot = &device->scans[type][metric][pass_log2];
+    ki_cl_variant *slot = &device->scans[pairing][metric][pass_log2];
     const ki_cl_shape *shape = &device->shape;
     char options[256];
     snprintf(options, sizeof options,
              "-cl-std=CL1.2 -DPART=1 -DTYPE=%d -DMETRIC=%d -DQ=%u -DLANES=%u -DGROUP=%u -DBLOCK=%u"
              " -DFMA=%d",
-             (int)type, (int)metric, 1u << pass_log2, (unsigned)shape->lanes,
+             (int)pairing, (int)metric, 1u << pass_log2, (unsigned)shape->lanes,
              (unsigned)shape->group, (unsigned)shape->block, device->found.fma);
     const kith_status status =
         slot->kernel ? KITH_OK : open_variant(device, options, "kith_scan", slot);

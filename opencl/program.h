@@ -7,7 +7,7 @@
 
 #include "opencl/device_cl.h"
 
-/* The .cl files as bytes; made by embed.cmake. */
+/* elements.cl and scan.cl as bytes, one behind the other; made by embed.cmake. */
 extern const unsigned char ki_scan_cl[];
 extern const size_t ki_scan_cl_bytes;
 

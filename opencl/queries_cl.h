@@ -7,12 +7,16 @@
 
 #include "opencl/device_cl.h"
 
-/* Floats of one query as the device holds it: the elements, padded to whole words. */
+/* How these queries meet these rows; below KI_CL_PAIRINGS. */
+ki_pairing ki_cl_pairing(const ki_device_rows *rows, const ki_device_queries *queries);
+
+/* Floats of one query as the device holds it: the elements, padded to whole words; of bits a word
+ * in the place of each float. */
 size_t ki_cl_query_floats(const ki_device_rows *rows);
 
-/* Lays out `count` queries in passes of `pass`: element e of word w of each of them together.
- * The last pass is filled up with zero queries. `floats` has room for whole passes and is zero. */
-void ki_cl_queries_fill(const ki_device_rows *rows, const unsigned char *queries, size_t stride,
-                        size_t count, uint32_t pass, float *floats, uint32_t *sides);
+/* Lays out the queries in passes of `pass`: element e of word w of each of them together. The
+ * last pass is filled up with zero queries. `floats` has room for whole passes and is zero. */
+void ki_cl_queries_fill(const ki_device_rows *rows, const ki_device_queries *queries, uint32_t pass,
+                        float *floats, uint32_t *sides);
 
 #endif

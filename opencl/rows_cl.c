@@ -50,7 +50,8 @@ static uint32_t side_of(const ki_row_set *set, uint32_t row)
     memcpy(&aux, set->rows.aux + (size_t)row * set->rows.aux_stride, sizeof aux);
     if (set->metric == KITH_COSINE)
         memcpy(&bits, &aux.inv_norm, sizeof bits);
-    else if (set->metric == KITH_L2SQ && set->type == KITH_U8)
+    else if (set->metric == KITH_JACCARD ||
+             (set->metric == KITH_L2SQ && ki_cl_whole((ki_pairing)set->type)))
         bits = aux.inorm2;
     return bits;
 }

@@ -1,7 +1,7 @@
 /* scan.cl - exact search: every row against Q queries, and the k best of each kept on the way.
  *
- * OpenCL C 1.2 core. May use 32-bit atomics in local and global memory; no sub-groups, no half,
- * no 64-bit atomics, at most 32 KiB of local memory. Compiles alone with the defaults below.
+ * OpenCL C 1.2 core, behind elements.cl. May use 32-bit atomics in local and global memory; no
+ * sub-groups, no 64-bit atomics, at most 32 KiB of local memory.
  *
  * The one idea: almost no row is near, so the common path of a row is one comparison. A work-group
  * walks a strip of rows for Q queries; a row whose key beats the query's bound is appended to a
@@ -10,48 +10,17 @@
  * so a stale one, read without an atomic, costs work and never an answer. kith_merge makes one
  * list of the strips' lists. Whatever the split, a query's answer is the same.
  *
- * Rows lie interleaved: word w (4 bytes) of BLOCK consecutive rows side by side, so that lanes
- * read neighbouring words and nothing is reduced across work-items. A work-item owns LANES rows:
- * 16 on a CPU, where a group is one item and its lanes a vector register, 4 on a GPU, where each
- * item loads 16 bytes and uses each query word four times. On a CPU driver that leaves vectors
- * to its compiler, one row an item was ten times slower (3 against 28 billion products a second
- * and core, u8, 784 dimensions), 8 lanes took 20, and groups of several items 16 to 22.
- *
  * A barrier stands at the top level or in a loop whose trip count is the same for the whole
  * group, never under an if: a CPU driver in wide use returns wrong neighbours otherwise, without
  * an error. Conditions are loops of zero trips. For the same driver, local memory comes as an
  * argument of the kernel: an array declared in the kernel is a different one in a function that
  * was not inlined.
  */
-#pragma OPENCL FP_CONTRACT OFF
-
-#ifndef TYPE
-#define TYPE 1 /* 0 f32, 1 u8 */
-#endif
-#ifndef METRIC
-#define METRIC 0 /* 0 l2sq, 1 ip, 2 cosine */
-#endif
-#ifndef Q
-#define Q 4 /* queries a pass */
-#endif
-#ifndef LANES
-#define LANES 4 /* rows of a work-item */
-#endif
 #ifndef GROUP
 #define GROUP 64 /* work-items of a group */
 #endif
-#ifndef BLOCK
-#define BLOCK 128 /* rows interleaved */
-#endif
-#ifndef FMA
-#define FMA 0 /* 1 where the device multiplies and adds in one rounding, and in hardware */
-#endif
-#ifndef PART
-#define PART 0 /* kernels wanted: 0 both, 1 kith_scan, 2 kith_merge */
-#endif
 #define TILE (GROUP * LANES) /* rows of one step of a group; a multiple or divisor of BLOCK */
 #define SORT 2048            /* the longest list; 16 KiB */
-#define RUN_WORDS 64u        /* of u8: 256 products of at most 65025, below 2^24, so exact */
 #define NONE 0xfffffffffffffffful
 
 #if GROUP == 1
@@ -92,122 +61,6 @@ typedef struct {
 } best;
 
 #if PART != 2
-
-#define PASTE(a, b) a##b
-#define JOIN(a, b) PASTE(a, b)
-#if LANES == 1
-#define WIDE(name) name
-#define LOAD(p) (*(p))
-#define ANY(x) (x)
-#else
-#define WIDE(name) JOIN(name, LANES)
-#define LOAD(p) JOIN(vload, LANES)(0, p)
-#define ANY(x) any(x)
-#endif
-typedef WIDE(uint) wuint;
-typedef WIDE(float) wfloat;
-
-#if TYPE == 0
-typedef wfloat wsum;
-#define ELEMENTS 1 /* in a word */
-#else
-typedef wuint wsum;
-#define ELEMENTS 4
-#endif
-
-#if FMA
-#define MULTIPLY_ADD(a, b, c) fma(a, b, c)
-#else
-#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
-#endif
-
-#if TYPE == 0 || METRIC == 2
-/* Floats as unsigned integers of the same order, NaN last. */
-static wuint order(wfloat x)
-{
-    wuint bits = WIDE(as_uint)(x);
-    wuint key = bits ^ (WIDE(as_uint)(WIDE(as_int)(bits) >> 31) | 0x80000000u);
-    return select(key, (wuint)(0xffffffffu), x != x);
-}
-#endif
-
-/* Adds one word of LANES rows to the sums of Q queries: one f32 element, or four u8 elements. The
- * products of u8 are summed as floats, because devices multiply and add floats at least as fast as
- * they do integers: exact, see RUN_WORDS. Integer products lost on a CPU, 22 to 39 billion a
- * second and core: its compiler broadcasts a float from memory within the multiplication. */
-static void add_word(wuint word, __global const float *query, wfloat *part)
-{
-#if TYPE == 0
-    const wfloat x = WIDE(as_float)(word);
-#pragma unroll
-    for (uint q = 0; q < Q; q++) {
-#if METRIC == 0
-        const wfloat d = x - query[q];
-        part[q] = MULTIPLY_ADD(d, d, part[q]);
-#else
-        part[q] = MULTIPLY_ADD(x, (wfloat)(query[q]), part[q]);
-#endif
-    }
-#else
-    const wfloat x0 = WIDE(convert_float)(word & 0xffu);
-    const wfloat x1 = WIDE(convert_float)((word >> 8) & 0xffu);
-    const wfloat x2 = WIDE(convert_float)((word >> 16) & 0xffu);
-    const wfloat x3 = WIDE(convert_float)(word >> 24);
-#pragma unroll
-    for (uint q = 0; q < Q; q++) {
-        part[q] = MULTIPLY_ADD(x0, (wfloat)(query[4 * q]), part[q]);
-        part[q] = MULTIPLY_ADD(x1, (wfloat)(query[4 * q + 1]), part[q]);
-        part[q] = MULTIPLY_ADD(x2, (wfloat)(query[4 * q + 2]), part[q]);
-        part[q] = MULTIPLY_ADD(x3, (wfloat)(query[4 * q + 3]), part[q]);
-    }
-#endif
-}
-
-/* The sums of LANES rows with Q queries, in runs of RUN_WORDS. `rows` points to the first lane's
- * first word. */
-static void add_rows(__global const uint *rows, __global const float *query, uint words, wsum *sum)
-{
-#pragma unroll
-    for (uint q = 0; q < Q; q++)
-        sum[q] = (wsum)(0);
-    for (uint run = 0; run < words; run += RUN_WORDS) {
-        const uint stop = min(words, run + RUN_WORDS);
-        wfloat part[Q];
-#pragma unroll
-        for (uint q = 0; q < Q; q++)
-            part[q] = (wfloat)(0.0f);
-        for (uint w = run; w < stop; w++)
-            add_word(LOAD(rows + (size_t)w * BLOCK), query + (size_t)w * (ELEMENTS * Q), part);
-#pragma unroll
-        for (uint q = 0; q < Q; q++) {
-#if TYPE == 0
-            sum[q] += part[q];
-#else
-            sum[q] += WIDE(convert_uint)(part[q]);
-#endif
-        }
-    }
-}
-
-/* The order keys. For u8 and l2sq the sum is the dot product too: |q|^2 + |x|^2 - 2qx is exact. */
-static wuint key_of(wsum sum, wuint side, uint query_side)
-{
-#if METRIC == 0 && TYPE == 0
-    return order(sum);
-#elif METRIC == 0
-    return query_side + side - 2u * sum;
-#elif METRIC == 1 && TYPE == 0
-    return order(0.0f - sum);
-#elif METRIC == 1
-    return (0u - sum) ^ 0x80000000u;
-#elif TYPE == 0
-    return order(1.0f - sum * WIDE(as_float)(side));
-#else
-    const wfloat x = WIDE(convert_float)(sum) * as_float(query_side);
-    const wfloat y = x * WIDE(as_float)(side);
-    return order(1.0f - y);
-#endif
-}
 
 /* Sorts the lists of all queries that hold at least full_at keys and cuts them to k. The whole
  * group calls it, with the same arguments, after a SYNC; it ends with one. */

@@ -168,7 +168,7 @@ static kith_status reserve_scratch(ki_device_rows *rows, const ki_cl_plan *p)
 /* Queries, their side data and the first bounds: nothing is known of a real query, and no key
  * above 0 is wanted for one that only fills the last pass. */
 static kith_status write_queries(ki_device_rows *rows, const ki_cl_plan *p,
-                                 const unsigned char *queries, size_t stride)
+                                 const ki_device_queries *queries)
 {
     ki_cl_device *device = rows->device;
     const size_t places = (size_t)p->groups * p->pass;
@@ -178,7 +178,7 @@ static kith_status write_queries(ki_device_rows *rows, const ki_cl_plan *p,
     uint32_t *bounds = ki_zalloc(places * sizeof *bounds);
     kith_status status = KITH_OK;
     if (floats && sides && bounds) {
-        ki_cl_queries_fill(rows, queries, stride, p->queries, p->pass, floats, sides);
+        ki_cl_queries_fill(rows, queries, p->pass, floats, sides);
         memset(bounds, 0xff, p->queries * sizeof *bounds);
         status = ki_cl_write(device, "queries", rows->queries.buffer, 0, floats, float_bytes);
         if (!status)
@@ -223,17 +223,17 @@ static void learn_speed(ki_cl_device *device, double macs, double seconds)
 }
 
 static kith_status scan_batch(ki_device_rows *rows, const ki_cl_plan *p,
-                              const unsigned char *queries, size_t stride, uint64_t *answers)
+                              const ki_device_queries *queries, uint64_t *answers)
 {
     cl_kernel scan = NULL, merge = NULL;
-    kith_status status =
-        ki_cl_scan_kernel(rows->device, rows->type, rows->metric, p->pass_log2, &scan);
+    kith_status status = ki_cl_scan_kernel(rows->device, ki_cl_pairing(rows, queries), rows->metric,
+                                           p->pass_log2, &scan);
     if (!status)
         status = ki_cl_merge_kernel(rows->device, &merge);
     if (!status)
         status = reserve_scratch(rows, p);
     if (!status)
-        status = write_queries(rows, p, queries, stride);
+        status = write_queries(rows, p, queries);
     const double begin = seconds_now();
     if (!status)
         status = scan_chunks(rows, p, scan);
@@ -248,14 +248,16 @@ static kith_status scan_batch(ki_device_rows *rows, const ki_cl_plan *p,
     return status;
 }
 
-static kith_status scan_batches(ki_device_rows *rows, const unsigned char *queries, size_t stride,
-                                size_t nq, uint32_t k, uint64_t *answers)
+static kith_status scan_batches(ki_device_rows *rows, const ki_device_queries *queries, uint32_t k,
+                                uint64_t *answers)
 {
-    for (size_t done = 0; done < nq;) {
+    for (size_t done = 0; done < queries->count;) {
         ki_cl_plan p;
-        ki_cl_plan_batch(rows, nq - done, k, &p);
-        const kith_status status =
-            scan_batch(rows, &p, queries + done * stride, stride, answers + done * k);
+        ki_device_queries batch = *queries;
+        ki_cl_plan_batch(rows, queries->count - done, k, &p);
+        batch.base = (const unsigned char *)queries->base + done * queries->stride;
+        batch.count = p.queries;
+        const kith_status status = scan_batch(rows, &p, &batch, answers + done * k);
         if (status)
             return status;
         done += p.queries;
@@ -263,9 +265,10 @@ static kith_status scan_batches(ki_device_rows *rows, const unsigned char *queri
     return KITH_OK;
 }
 
-kith_status ki_cl_scan(ki_device_rows *rows, const void *queries, size_t query_stride, size_t nq,
-                       uint32_t k, uint64_t *answers)
+kith_status ki_cl_scan(ki_device_rows *rows, const ki_device_queries *queries, uint32_t k,
+                       uint64_t *answers)
 {
+    const size_t nq = queries->count;
     size_t bytes = 0;
     if (k < 1 || k > KI_CL_MAX_K)
         return ki_fail(KITH_EINVAL, "k is %u, %s takes 1..%d", (unsigned)k,
@@ -281,7 +284,7 @@ kith_status ki_cl_scan(ki_device_rows *rows, const void *queries, size_t query_s
     if (!own)
         return ki_no_memory("answers of a device", bytes);
     pthread_mutex_lock(&rows->device->mutex);
-    const kith_status status = scan_batches(rows, queries, query_stride, nq, k, own);
+    const kith_status status = scan_batches(rows, queries, k, own);
     pthread_mutex_unlock(&rows->device->mutex);
     if (!status)
         memcpy(answers, own, bytes);

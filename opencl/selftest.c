@@ -85,9 +85,10 @@ kith_status ki_cl_self_test(ki_cl_device *device)
         .type = KITH_U8,
         .metric = KITH_L2SQ,
     };
+    const ki_device_queries queries = {.base = s->queries, .stride = DIM, .count = QUERIES};
     kith_status status = ki_cl_put_rows(&device->base, &set, &rows);
     if (!status)
-        status = ki_cl_scan(rows, s->queries, DIM, QUERIES, K, s->answers[0]);
+        status = ki_cl_scan(rows, &queries, K, s->answers[0]);
     if (!status)
         status = compare(device, s);
     ki_cl_drop_rows(rows);

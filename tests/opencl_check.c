@@ -1,6 +1,7 @@
 /* opencl_check.c - see opencl_check.h. The distances here are naive loops, written apart from
  * every kernel, so that a test compares two things that share no code. */
 #include "tests/opencl_check.h"
+#include "kernels/convert.h"
 #include "kernels/keys.h"
 
 #include <dirent.h>
@@ -50,10 +51,16 @@ static void fill(const cloud *c, unsigned char *to, uint32_t n, uint64_t *state)
         }
         for (uint32_t i = 0; i < c->dim; i++) {
             const float x = check_unit(state);
-            if (c->type == KITH_U8)
+            const uint16_t narrow = c->type == KITH_F16 ? ki_f16_from_f32(x) : ki_bf16_from_f32(x);
+            if (c->type == KITH_U8 || c->type == KITH_I8)
                 at[i] = (unsigned char)check_below(state, 256);
-            else
+            else if (c->type == KITH_F32)
                 memcpy(at + i * sizeof x, &x, sizeof x);
+            else if (c->type != KITH_B1)
+                memcpy(at + i * sizeof narrow, &narrow, sizeof narrow);
+            else
+                at[i / 8] = (unsigned char)((i % 8 ? at[i / 8] : 0u) |
+                                            (uint32_t)check_below(state, 2) << i % 8);
         }
     }
 }
@@ -148,7 +155,8 @@ static uint64_t *scan_rows(ki_device *device, ki_device_rows *rows, const cloud 
     const size_t row_bytes = kith_vector_bytes(c->type, c->dim);
     uint64_t *answers = malloc((size_t)nq * k * sizeof *answers);
     assert_non_null(answers);
-    if (device->ops->scan(rows, c->asked + first * row_bytes, row_bytes, nq, k, answers))
+    const ki_device_queries queries = {c->asked + first * row_bytes, row_bytes, nq, 0};
+    if (device->ops->scan(rows, &queries, k, answers))
         fail_msg("scan: %s", kith_last_error());
     return answers;
 }

@@ -90,17 +90,6 @@ static void indexes(void **state)
     kith_index_options sized = good;
     sized.size = 0;
     index_refuses(&b, &sized, KITH_EINVAL, "size field is 0");
-    for (size_t i = 0; i < KINDS; i++) { /* what no kernel of an OpenCL device reads */
-        bench other = {.rows = b.rows};
-        kith_store_options so = kith_store_defaults(DIM, kinds[i].type, kinds[i].metric);
-        if (kinds[i].type == KITH_F32 || kinds[i].type == KITH_U8)
-            continue;
-        must(kith_store_open(NULL, &so, &other.store));
-        kith_index_options flat = kith_index_defaults(KITH_FLAT);
-        flat.device = "ocl0";
-        index_refuses(&other, &flat, KITH_EUNSUPPORTED, "OpenCL devices take f32 and u8");
-        kith_store_close(other.store);
-    }
     kith_index_close(NULL);
     close_bench(&b);
 }

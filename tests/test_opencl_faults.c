@@ -50,7 +50,8 @@ static void expect_right(const uint64_t *answers, uint64_t n)
 
 static kith_status scan(ki_device *device, ki_device_rows *rows, uint64_t *answers)
 {
-    return device->ops->scan(rows, c.asked, DIM, QUERIES, K, answers);
+    const ki_device_queries queries = {c.asked, DIM, QUERIES, 0};
+    return device->ops->scan(rows, &queries, K, answers);
 }
 
 /* open, put, scan, drop, close with one fault; true while there was something left to fail. */

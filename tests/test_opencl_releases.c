@@ -118,6 +118,7 @@ static ki_cl_found found_with_counters(void)
 static bool search(const ki_cl_found *found, const cloud *c, uint64_t n)
 {
     ki_cl_device *device = NULL;
+    const ki_device_queries queries = {c->asked, DIM, QUERIES, 0};
     ki_device_rows *rows = NULL;
     uint64_t answers[QUERIES * K];
     ki_cl_fail_at(n);
@@ -125,7 +126,7 @@ static bool search(const ki_cl_found *found, const cloud *c, uint64_t n)
     if (!status)
         status = ki_cl_put_rows(&device->base, &c->set, &rows);
     if (!status)
-        status = ki_cl_scan(rows, c->asked, DIM, QUERIES, K, answers);
+        status = ki_cl_scan(rows, &queries, K, answers);
     bool pending = n == 0;
     for (int i = 0; i < 10 * MOST && !pending; i++)
         pending = ki_cl_should_fail();

@@ -193,10 +193,10 @@ static void k_out_of_range_is_refused(void **unused)
     uint64_t answer = 77;
     cloud c = cloud_new(KITH_U8, KITH_L2SQ, 5, 10, 1, check_seed());
     assert_int_equal(device->ops->put_rows(device, &c.set, &rows), KITH_OK);
-    assert_int_equal(device->ops->scan(rows, c.asked, 5, 1, 0, &answer), KITH_EINVAL);
-    assert_int_equal(
-        device->ops->scan(rows, c.asked, 5, 1, device->ops->max_k(device) + 1, &answer),
-        KITH_EINVAL);
+    const ki_device_queries queries = {c.asked, 5, 1, 0};
+    assert_int_equal(device->ops->scan(rows, &queries, 0, &answer), KITH_EINVAL);
+    assert_int_equal(device->ops->scan(rows, &queries, device->ops->max_k(device) + 1, &answer),
+                     KITH_EINVAL);
     assert_true(answer == 77);
     device->ops->drop_rows(rows);
     cloud_free(&c);

@@ -46,6 +46,14 @@ static void f32_in_any_company(void **unused)
     company(KITH_F32, KITH_COSINE, 10);
 }
 
+static void other_types_in_any_company(void **unused)
+{
+    (void)unused;
+    company(KITH_F16, KITH_L2SQ, 10);
+    company(KITH_I8, KITH_COSINE, 100);
+    company(KITH_B1, KITH_JACCARD, 10);
+}
+
 static void more_queries_than_a_batch(void **unused)
 {
     (void)unused;
@@ -134,8 +142,8 @@ static void scanned_again(void **unused)
     assert_int_equal(device->ops->put_rows(device, &c.set, &rows), KITH_OK);
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         uint64_t *to = calls[i].nq == 9 ? answers : large;
-        assert_int_equal(device->ops->scan(rows, c.asked, c.dim, calls[i].nq, calls[i].k, to),
-                         KITH_OK);
+        const ki_device_queries queries = {c.asked, c.dim, calls[i].nq, 0};
+        assert_int_equal(device->ops->scan(rows, &queries, calls[i].k, to), KITH_OK);
         if (i == 0)
             memcpy(once, answers, sizeof once);
         expect_same(once, answers, 9 * 10, "again");
@@ -175,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(u8_in_any_company),
         cmocka_unit_test(f32_in_any_company),
+        cmocka_unit_test(other_types_in_any_company),
         cmocka_unit_test(more_queries_than_a_batch),
         cmocka_unit_test(in_many_buffers),
         cmocka_unit_test(a_buffer_too_small_is_told),

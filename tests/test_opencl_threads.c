@@ -18,13 +18,14 @@ static void *work(void *user)
     job *j = user;
     const ki_device_ops *ops = j->device->ops;
     const size_t row_bytes = kith_vector_bytes(j->c.type, DIM);
+    const ki_device_queries queries = {j->c.asked, row_bytes, QUERIES, 0};
     uint64_t answers[QUERIES * K];
     for (unsigned round = 0; round < ROUNDS; round++) {
         ki_device_rows *rows = NULL;
         j->wrong += ops->put_rows(j->device, &j->c.set, &rows) != KITH_OK;
         if (!rows)
             continue;
-        j->wrong += ops->scan(rows, j->c.asked, row_bytes, QUERIES, K, answers) != KITH_OK;
+        j->wrong += ops->scan(rows, &queries, K, answers) != KITH_OK;
         j->wrong += memcmp(answers, j->expected, sizeof answers) != 0;
         ops->drop_rows(rows);
     }
