@@ -39,4 +39,8 @@ if(KITH_BENCH AND NOT KITH_SANITIZE)
     add_library(peer_loops MODULE bench/peers/peer_loops.c)
     target_link_libraries(peer_loops PRIVATE kith_inside kith_flags)
     set_target_properties(peer_loops PROPERTIES C_VISIBILITY_PRESET hidden LINKER_LANGUAGE C)
+    # That of graph.py, which calls the library as any program does.
+    add_library(peer_graph MODULE bench/peers/peer_graph.c)
+    target_link_libraries(peer_graph PRIVATE kith kith_flags)
+    set_target_properties(peer_graph PROPERTIES C_VISIBILITY_PRESET hidden LINKER_LANGUAGE C)
 endif()

@@ -108,7 +108,7 @@ static int check_devices(struct bench *b)
     return TOOL_OK;
 }
 
-static int open_data(struct bench *b)
+int bench_open_data(struct bench *b)
 {
     struct sentence why;
     if (!dataset_open(&b->wishes.data, &b->data, &why))
@@ -121,7 +121,7 @@ static int open_data(struct bench *b)
 
 /* ---- the work ------------------------------------------------------------------------------ */
 
-static int find_truth(struct bench *b)
+int bench_find_truth(struct bench *b)
 {
     struct sentence why;
     int code = dataset_truth(&b->data, b->wishes.k, b->threads, &b->truth, NULL, &why);
@@ -147,7 +147,7 @@ static int stopped(kith_status status)
     return terminal_fail(TOOL_FAILED, "%s", kith_last_error());
 }
 
-static int load_rows(struct bench *b)
+int bench_load_rows(struct bench *b)
 {
     kith_store_options options =
         kith_store_defaults(b->data.base.dim, b->data.type, b->data.metric);
@@ -165,7 +165,7 @@ static int load_rows(struct bench *b)
     return TOOL_OK;
 }
 
-static int build_graph(struct bench *b, kith_index **out)
+int bench_build_graph(struct bench *b, kith_index **out)
 {
     const kith_index_options options = bench_graph_options(b);
     kith_index_stats index = {.size = sizeof index};
@@ -184,7 +184,7 @@ static int build_graph(struct bench *b, kith_index **out)
     result_build(b->result, "cpu", &options, b->linked, &index, &store);
     char seconds[HUMAN_SIZE];
     human_seconds(seconds, index.build_seconds);
-    terminal_note("built the graph in %s; measuring for %.0f s", seconds, b->wishes.seconds);
+    terminal_note("built the graph in %s", seconds);
     return TOOL_OK;
 }
 
@@ -193,9 +193,11 @@ static int measure(struct bench *b)
     double seconds = b->wishes.seconds, walk_seconds = seconds * (1 - EXACT_SHARE);
     kith_index *graph = NULL;
     if (bench_wants(b, "cpu")) {
-        int code = build_graph(b, &graph);
-        if (!code)
+        int code = bench_build_graph(b, &graph);
+        if (!code) {
+            terminal_note("measuring for %.0f s", seconds);
             bench_walk(b, graph, walk_seconds);
+        }
         kith_index_close(graph);
         if (code)
             return code;
@@ -255,7 +257,7 @@ static int finish(struct bench *b, bool json)
     return verdict(b);
 }
 
-static void close_bench(struct bench *b)
+void bench_close(struct bench *b)
 {
     json_decref(b->result);
     kith_store_close(b->store);
@@ -272,8 +274,8 @@ static int run(struct bench *b, int argc, char **argv, bool json)
     hardware_read(&hardware);
     b->threads = b->wishes.threads ? b->wishes.threads : hardware.threads_allowed;
     b->threads = b->threads ? b->threads : 1;
-    if ((code = check_outputs(&b->wishes)) || (code = check_devices(b)) || (code = open_data(b)) ||
-        (code = bench_check_graph(b)))
+    if ((code = check_outputs(&b->wishes)) || (code = check_devices(b)) ||
+        (code = bench_open_data(b)) || (code = bench_check_graph(b)))
         return code;
     if (*b->data.note)
         terminal_note("%s", b->data.note);
@@ -281,7 +283,7 @@ static int run(struct bench *b, int argc, char **argv, bool json)
         terminal_note("%s", kith_devices_note(b->devices));
     b->result = result_new(&b->data, argc, argv);
     result_devices(b->result, b->devices);
-    if ((code = find_truth(b)) || (code = load_rows(b)) || (code = measure(b)))
+    if ((code = bench_find_truth(b)) || (code = bench_load_rows(b)) || (code = measure(b)))
         return code;
     return finish(b, json);
 }
@@ -348,6 +350,6 @@ int bench_main(int argc, char **argv)
         return code;
     w->data.data = arguments.operand[0];
     code = run(&b, argc, argv, arguments.json);
-    close_bench(&b);
+    bench_close(&b);
     return code;
 }

@@ -1,8 +1,8 @@
 /* bench.h - what the parts of `kith bench` share: the wishes, the data and the growing result.
  *
  * bench.c owns everything here and decides the order; bench_codes.c knows what a walk measures;
- * survey.c and bench_walk.c measure the graph and bench_exact.c the exact searches. They add to the result as soon as something is finished, so
- * that ^C loses nothing but the step it came in.
+ * survey.c and bench_walk.c measure the graph and bench_exact.c the exact searches. They add to the
+ * result as soon as something is finished, so that ^C loses nothing but the step it came in.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -40,13 +40,21 @@ struct bench {
     kith_devices *devices;
     kith_store *store;
     uint64_t store_bytes;
-    uint32_t threads;             /* as wished, or what the machine has */
-    const char *walked, *linked;  /* what the graph is walked over and was linked by: "u8", "sq8" */
+    uint32_t threads;            /* as wished, or what the machine has */
+    const char *walked, *linked; /* what the graph is walked over and was linked by: "u8", "sq8" */
     json_t *result;
     double best_recall;   /* of any walk */
     uint32_t failures;    /* devices that failed while working */
     uint32_t differences; /* searches that did not give the hits that they must */
 };
+
+/* The steps before anything is measured, in this order, which `kith tune` takes too. Each returns a
+ * tool_exit after a sentence, or TOOL_OK. bench_close accepts what was never opened. */
+int bench_open_data(struct bench *bench);
+int bench_find_truth(struct bench *bench);
+int bench_load_rows(struct bench *bench);
+int bench_build_graph(struct bench *bench, kith_index **out);
+void bench_close(struct bench *bench);
 
 /* True when --device asks for this id, or asks for nothing in particular. */
 bool bench_wants(const struct bench *bench, const char *id);

@@ -115,9 +115,8 @@ bool bench_level_adds(const struct bench *bench, const char *level, bool exact)
     for (size_t i = 0; i < COUNT_OF(codes) && !exact && bench->walked; i++)
         kind = strcmp(bench->walked, codes[i].name) ? kind : i;
     const bool is_short = kind != COUNT_OF(codes) && codes[kind].code != KITH_SQ8;
-    kith_status status =
-        is_short ? open_short(bench, codes[kind].code, level, &codec, &kernel)
-                 : open_plain(bench, kind != COUNT_OF(codes), level, &kernel);
+    kith_status status = is_short ? open_short(bench, codes[kind].code, level, &codec, &kernel)
+                                  : open_plain(bench, kind != COUNT_OF(codes), level, &kernel);
     status = status ? status : kith_kernel_stat(kernel, &info);
     /* Where that fails the measurement will say what is wrong. */
     const bool adds = status || strcmp(exact ? info.tile : info.gather, level) == 0;

@@ -288,13 +288,6 @@ static void run_target(struct scan scan, double seconds)
     free(scan.which);
 }
 
-/* OpenCL devices take f32 and u8 rows. Of others they are left out, unless they were asked for:
- * then the library's refusal is told. */
-static bool devices_may(const struct bench *b)
-{
-    return b->wishes.devices || b->data.type == KITH_F32 || b->data.type == KITH_U8;
-}
-
 static size_t list_targets(const struct bench *b, struct target *targets, kith_device_info *infos)
 {
     size_t n = 0;
@@ -308,7 +301,7 @@ static size_t list_targets(const struct bench *b, struct target *targets, kith_d
         infos[i].size = sizeof infos[i];
         if (kith_devices_get(b->devices, i, &infos[i]) || !infos[i].usable)
             continue;
-        if (strcmp(infos[i].id, "cpu") && bench_wants(b, infos[i].id) && devices_may(b))
+        if (strcmp(infos[i].id, "cpu") && bench_wants(b, infos[i].id))
             targets[n++] = (struct target){infos[i].id, "opencl", NULL, false};
     }
     return n;

@@ -53,7 +53,6 @@ struct contender {
 
 struct walk {
     struct bench *bench;
-    const char *codes; /* what walks measure */
     struct survey survey;
     double started, budget, deadline;
     size_t queries; /* of a pass */
@@ -255,8 +254,9 @@ static void record(const struct walk *walk, const struct contender *c, const str
         .device = "cpu",
         .isa = c->isa,
         .index = "hnsw",
-        .codes = walk->codes,
-        .params = json_pack("{s:I, s:I, s:I, s:I}", "ef", (json_int_t)spot->width->ef, "queries",
+        .codes = b->walked,
+        .params = json_pack("{s:I, s:f, s:f, s:I, s:I, s:I}", "ef", (json_int_t)spot->width->ef,
+                            "rerank", b->wishes.rerank, "slack", b->wishes.slack, "queries",
                             (json_int_t)queries, "passes", (json_int_t)spot->passes,
                             "recall_queries", (json_int_t)spot->judged),
         .threads = c->threads,
@@ -358,18 +358,6 @@ static void finish(struct walk *walk)
         record_survey(walk);
 }
 
-/* Float rows are walked over codes unless those cannot tell neighbours apart: one query shows it.
- */
-static const char *codes_walked(const struct walk *walk, kith_index *graph)
-{
-    const struct bench *b = walk->bench;
-    const kith_search_options options = kith_search_defaults(b->wishes.k);
-    kith_search_stats stats = {.size = sizeof stats};
-    const kith_status status =
-        kith_index_search(graph, b->data.queries.data, 1, &options, walk->hits, &stats);
-    return !status && stats.mode == KITH_MODE_CODES ? "sq8" : kith_type_name(b->data.type);
-}
-
 void bench_walk(struct bench *bench, kith_index *graph, double seconds)
 {
     struct walk *walk = heap_alloc(1, sizeof *walk);
@@ -377,7 +365,6 @@ void bench_walk(struct bench *bench, kith_index *graph, double seconds)
     walk->bench = bench;
     walk->budget = seconds;
     walk->hits = heap_alloc(bench->data.queries.rows * bench->wishes.k, sizeof *walk->hits);
-    walk->codes = codes_walked(walk, graph);
     progress_begin(&walk->progress, "searching the graph");
     walk->started = seconds_now();
     walk->deadline = walk->started + seconds;

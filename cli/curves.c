@@ -21,6 +21,7 @@ static struct curve describe(const json_t *run)
     struct curve c = {.device = result_text(run, "device"),
                       .isa = result_text(run, "isa"),
                       .index = result_text(run, "index"),
+                      .codes = result_text(run, "codes"),
                       .library = result_text(run, "library"),
                       .threads = (uint32_t)result_count(run, "threads"),
                       .batch = (uint32_t)result_count(run, "batch")};
@@ -30,23 +31,29 @@ static struct curve describe(const json_t *run)
 
 static void name_curve(struct curve *c)
 {
-    char threads[32] = "";
-    /* The threads of a device are its own business; those of the host are a choice. */
+    char how[32] = "";
+    /* The threads of a device are its own business; those of the host are a choice. A walk is asked
+     * one query a call, unless said. */
     if (c->threads > 1 && !strcmp(c->device, "cpu"))
-        snprintf(threads, sizeof threads, ", %u threads", c->threads);
+        snprintf(how, sizeof how, ", %u threads", c->threads);
+    else if (c->batch > 1 && !c->exact)
+        snprintf(how, sizeof how, ", %u in a call", c->batch);
     bool named = strcmp(c->isa, "opencl") != 0; /* the device's id says as much */
-    char who[72];
-    snprintf(who, sizeof who, "%.30s%s%.10s%s%.20s", c->library, *c->library ? " " : "", c->device,
-             named ? " " : "", named ? c->isa : "");
-    snprintf(c->name, sizeof c->name, "%.64s%.20s", who, threads);
-    snprintf(c->label, sizeof c->label, "%.64s%s%.20s", who, c->exact ? " exact" : "", threads);
+    /* Rows that are walked as they are need no word, and some name their codes already. */
+    bool coded = !strncmp(c->codes, "sq", 2) && strcmp(c->codes, c->isa) != 0;
+    char who[80];
+    snprintf(who, sizeof who, "%.30s%s%.10s%s%.20s%s%.8s", c->library, *c->library ? " " : "",
+             c->device, named ? " " : "", named ? c->isa : "", coded ? " " : "",
+             coded ? c->codes : "");
+    snprintf(c->name, sizeof c->name, "%.71s%.24s", who, how);
+    snprintf(c->label, sizeof c->label, "%.64s%s%.24s", who, c->exact ? " exact" : "", how);
 }
 
 static bool same_contender(const struct curve *a, const struct curve *b)
 {
     return !strcmp(a->device, b->device) && !strcmp(a->isa, b->isa) &&
-           !strcmp(a->index, b->index) && !strcmp(a->library, b->library) &&
-           a->threads == b->threads && a->batch == b->batch;
+           !strcmp(a->index, b->index) && !strcmp(a->codes, b->codes) &&
+           !strcmp(a->library, b->library) && a->threads == b->threads && a->batch == b->batch;
 }
 
 static struct curve *find_or_add(struct curves *curves, const struct curve *wanted, size_t runs)

@@ -1,10 +1,11 @@
 /* curves.h - the runs of a result, put together into the curves that a chart and a leaderboard
  * show.
  *
- * A curve is what one contender did: one device at one instruction set with one number of threads
- * and one batch size. Its points are ordered by recall. Runs of an exact index make curves of one
- * point at recall 1. Of the points, those that no other beats in both recall and speed make the
- * line; a line through all of them would fall and rise with every disturbance of the machine.
+ * A curve is what one contender did: one device at one instruction set over one kind of codes with
+ * one number of threads and one batch size. Its points are ordered by recall. Runs of an exact
+ * index make curves of one point at recall 1. Of the points, those that no other beats in both
+ * recall and speed make the line; a line through all of them would fall and rise with every
+ * disturbance of the machine.
  */
 #ifndef CURVES_H
 #define CURVES_H
@@ -21,9 +22,9 @@ struct point {
 };
 
 struct curve {
-    char label[96]; /* "cpu avx2", "cpu avx512, 2 threads", "ocl0 exact" */
+    char label[96]; /* "cpu avx2", "cpu avx512 sq8, 2 threads", "ocl0 exact" */
     char name[96];  /* the same without "exact", for where that is said already */
-    const char *device, *isa, *index, *library;
+    const char *device, *isa, *index, *codes, *library;
     uint32_t threads, batch;
     bool exact; /* the index compares with every row */
     size_t count;

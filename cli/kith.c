@@ -19,6 +19,7 @@ static int help_main(int argc, char **argv);
 
 static const struct verb verbs[] = {
     {"bench", "measure recall and speed on every device of this machine", bench_main},
+    {"tune", "find the quickest search that reaches a recall", tune_main},
     {"report", "draw the report of a result file", report_main},
     {"kernels", "name the distance kernels in use, and how near their limits they are",
      kernels_main},

@@ -69,6 +69,36 @@ static void print_build(FILE *out, const json_t *build)
     fputc('\n', out);
 }
 
+/* What was asked of the walks beyond their width, if anything was. */
+static void print_walk(FILE *out, const struct curves *curves)
+{
+    for (size_t i = 0; i < curves->count; i++) {
+        const json_t *run = curves->items[i].points[0].run;
+        const double rerank = result_number(run, "params.rerank");
+        const double slack = result_number(run, "params.slack");
+        if (!(rerank > 0 || slack > 0))
+            continue;
+        fprintf(out, " walk   over %s", curves->items[i].codes);
+        if (rerank > 0)
+            fprintf(out, ", rerank %g", rerank);
+        if (slack > 0)
+            fprintf(out, ", slack %g", slack);
+        fputc('\n', out);
+        return;
+    }
+}
+
+/* Behind the recall; a run of another library may lack some. */
+static const struct {
+    const char *path;
+    int width;
+} numbers[] = {{"qps", 9},
+               {"latency_us.p50", 9},
+               {"latency_us.p95", 9},
+               {"latency_us.p99", 9},
+               {"latency_us.p999", 9},
+               {"distances_per_query", 11}};
+
 static void print_point(FILE *out, const struct curve *curve, const struct point *point, int width)
 {
     const json_t *run = point->run;
@@ -77,10 +107,13 @@ static void print_point(FILE *out, const struct curve *curve, const struct point
         fprintf(out, " %5.0f", result_number(run, "params.ef"));
     else
         fprintf(out, " %5s", "all");
-    fprintf(out, "    %6.4f  %6.4f %9.0f %9.0f %9.0f %9.0f %9.0f %11.0f\n", point->recall,
-            result_number(run, "recall_annb"), point->qps, result_number(run, "latency_us.p50"),
-            result_number(run, "latency_us.p95"), result_number(run, "latency_us.p99"),
-            result_number(run, "latency_us.p999"), result_number(run, "distances_per_query"));
+    fprintf(out, "    %6.4f  %6.4f", point->recall, result_number(run, "recall_annb"));
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (result_field(run, numbers[i].path))
+            fprintf(out, " %*.0f", numbers[i].width, result_number(run, numbers[i].path));
+        else
+            fprintf(out, " %*s", numbers[i].width, "-");
+    fputc('\n', out);
 }
 
 static void print_points(FILE *out, const struct curves *curves, int width)
@@ -96,7 +129,7 @@ static void print_points(FILE *out, const struct curves *curves, int width)
         const struct curve *curve = &curves->items[i];
         for (size_t p = 0; p < curve->count; p++)
             print_point(out, curve, &curve->points[p], width);
-        batch = curve->batch > batch ? curve->batch : batch;
+        batch = curve->exact && curve->batch > batch ? curve->batch : batch;
     }
     if (batch > 1)
         fprintf(out,
@@ -162,6 +195,7 @@ void leaderboard_print(FILE *out, const json_t *result)
             result_text(result, "dataset.metric"));
     for (size_t i = 0; i < json_array_size(builds); i++)
         print_build(out, json_array_get(builds, i));
+    print_walk(out, &curves);
     if (curves.count) {
         print_points(out, &curves, width);
         print_goals(out, &curves, width);

@@ -135,6 +135,10 @@ static void say_queries(FILE *out, const struct curve *curve)
     fprintf(out, "<span class='note'> \u2002 %s queries timed, %s judged", timed, judged);
     if (curve->batch > 1)
         fprintf(out, "; up to %u in a call", curve->batch);
+    if (result_number(run, "params.rerank") > 0)
+        fprintf(out, "; rerank %g", result_number(run, "params.rerank"));
+    if (result_number(run, "params.slack") > 0)
+        fprintf(out, "; slack %g", result_number(run, "params.slack"));
     fputs("</span>", out);
 }
 

@@ -17,6 +17,8 @@
  *              expected}}]
  *   pictures{width, height, rows[{query, truth[], found[{ef, rows[]}]}]}
  *
+ * "codes" of a build is what links were chosen by, of a run what was walked: the type of the rows,
+ * or sq8, sq4, sq1 for codes. A walk's params carry rerank and slack, 0 where not asked for.
  * A run may also carry "library", the name of what ran it when that is not Kith.
  */
 #ifndef RESULT_H

@@ -23,5 +23,6 @@ int report_main(int argc, char **argv);
 int scan_main(int argc, char **argv);
 int search_main(int argc, char **argv);
 int stat_main(int argc, char **argv);
+int tune_main(int argc, char **argv);
 
 #endif

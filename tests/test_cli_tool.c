@@ -8,8 +8,8 @@
 
 static void help_and_version_go_to_stdout(void **state)
 {
-    static const char *const verbs[] = {"bench",    "devices",    "data ls",     "data info",
-                                        "data get", "data truth", "data convert"};
+    static const char *const verbs[] = {"bench",    "devices",    "data ls",      "data info",
+                                        "data get", "data truth", "data convert", "tune"};
     char version[64];
     (void)state;
     snprintf(version, sizeof version, "kith %s\n", kith_version());

@@ -1,0 +1,200 @@
+"""graph_contenders.py - Kith and its peers behind one face, for graph.py and graph_grow.py.
+
+A contender is built once and then asked: search(ef) answers all queries with one thread and
+returns (row numbers, seconds, latencies in microseconds or None, distances or None). Kith and
+hnswlib answer one query at a time in loops of C and C++; FAISS and usearch get all queries in one
+call, which costs them the least Python. Each is given the rows in the form it is fastest with.
+"""
+import ctypes
+import os
+import time
+
+import numpy
+
+TYPES = {"f32": 0, "u8": 1}  # kith_type, kith_metric, kith_walk
+METRICS = {"l2sq": 0, "cosine": 2}
+WALKS = {"auto": 0, "rows": 1, "sq8": 2, "sq4": 3, "sq1": 4}
+OVER_CODES = 2  # kith_search_mode
+M, EF_CONSTRUCTION = 16, 200
+
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def floats(data, rows):
+    """What peers of f32 take: of cosine the unit vectors, whose inner products are the same."""
+    rows = rows.astype("f4")
+    if data.metric == "cosine":
+        rows /= numpy.maximum(numpy.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
+    return numpy.ascontiguousarray(rows)
+
+
+class Contender:
+    """device, isa and codes name it in the result file; batch is 1 or the queries of a call."""
+    library, isa, codes, batch = "", "", "f32", 1
+    digest = index_bytes = None
+    ef_construction = EF_CONSTRUCTION
+
+    def build(self):
+        before = resident()
+        self.make()
+        self.bytes = resident() - before  # while the rows are there that it was given
+        self.base = None
+
+    def pointer(self, array):
+        return array.ctypes.data_as(ctypes.c_void_p)
+
+
+class Build(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in
+                "type metric dim rows m ef_construction walk threads".split()]
+    _fields_ += [("seconds", ctypes.c_double), ("index_bytes", ctypes.c_double),
+                 ("digest", ctypes.c_uint64)]
+
+
+class Search(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in "count k ef together mode".split()]
+    _fields_ += [(name, ctypes.c_double) for name in "rerank slack seconds distances".split()]
+
+
+class Kith(Contender):
+    """One graph, asked one query at a time; together() is the same graph asked in one call."""
+    device = "kith"
+
+    def __init__(self, module, data, walk="auto", slack=0.0, ef_construction=0):
+        self.lib = ctypes.CDLL(module)
+        self.lib.peer_graph_error.restype = ctypes.c_char_p
+        self.lib.peer_graph_isa.restype = ctypes.c_char_p
+        self.lib.peer_graph_build.restype = ctypes.c_void_p
+        self.data, self.walk, self.slack = data, walk, slack
+        self.ef_construction = ef_construction
+        self.isa, self.codes = self.lib.peer_graph_isa().decode(), data.type
+
+    def make(self):
+        base = self.data.base
+        told = Build(TYPES[self.data.type], METRICS[self.data.metric], base.shape[1], len(base),
+                     M, self.ef_construction, WALKS[self.walk], 1)
+        self.graph = self.lib.peer_graph_build(ctypes.byref(told), self.pointer(base))
+        if not self.graph:
+            raise RuntimeError(self.lib.peer_graph_error().decode())
+        self.seconds, self.index_bytes = told.seconds, told.index_bytes
+        self.ef_construction, self.digest = told.ef_construction, "%016x" % told.digest
+
+    def search(self, ef):
+        queries = self.data.queries
+        told = Search(len(queries), self.data.k, ef, self.batch > 1, 0, 0.0, self.slack)
+        ids = numpy.empty((len(queries), self.data.k), "u4")
+        latency = numpy.zeros(len(queries))
+        status = self.lib.peer_graph_search(
+            ctypes.c_void_p(self.graph), ctypes.byref(told), self.pointer(queries),
+            ctypes.c_size_t(queries.strides[0]), self.pointer(ids), self.pointer(latency))
+        if status:
+            raise RuntimeError(self.lib.peer_graph_error().decode())
+        if told.mode == OVER_CODES:
+            self.codes = "sq8" if self.walk == "auto" else self.walk
+        return ids, told.seconds, None if self.batch > 1 else latency, told.distances
+
+    def together(self):
+        other = object.__new__(Kith)
+        other.__dict__.update(self.__dict__, batch=len(self.data.queries))
+        return other
+
+    def close(self):
+        self.lib.peer_graph_close(ctypes.c_void_p(self.graph))
+
+
+class Hnswlib(Contender):
+    device, library, isa = "hnswlib", "hnswlib 0.8.0", "f32"
+
+    def __init__(self, module, data):
+        self.lib = ctypes.CDLL(module)
+        self.lib.hnswlib_build.restype = ctypes.c_void_p
+        self.lib.hnswlib_search.restype = ctypes.c_double
+        self.data = data
+        self.base, self.queries = floats(data, data.base), floats(data, data.queries)
+
+    def make(self):
+        seconds = ctypes.c_double()
+        self.graph = self.lib.hnswlib_build(
+            self.pointer(self.base), len(self.base), self.base.shape[1],
+            int(self.data.metric == "cosine"), M, EF_CONSTRUCTION, ctypes.byref(seconds))
+        if not self.graph:
+            raise RuntimeError("hnswlib could not build its graph")
+        self.seconds = seconds.value
+
+    def search(self, ef):
+        count, dim = self.queries.shape
+        ids = numpy.empty((count, self.data.k), "u4")
+        latency = numpy.empty(count)
+        seconds = self.lib.hnswlib_search(ctypes.c_void_p(self.graph), self.pointer(self.queries),
+                                          count, dim, self.data.k, ef, self.pointer(ids),
+                                          self.pointer(latency))
+        if seconds < 0:
+            raise RuntimeError("hnswlib failed in a search")
+        return ids, seconds, latency, None
+
+
+class Usearch(Contender):
+    """Types f32, bf16, f16 and i8. u8 rows under l2sq, less 128 each, are i8 without loss."""
+
+    def __init__(self, data, kind):
+        import usearch
+        self.device, self.library, self.isa = "usearch", "usearch " + usearch.__version__, kind
+        self.data, self.codes, self.batch = data, kind, len(data.queries)
+        if kind == "i8" and data.type == "u8":
+            self.base, self.queries = [(x.astype("i2") - 128).astype("i1")
+                                       for x in (data.base, data.queries)]
+        else:
+            self.base, self.queries = floats(data, data.base), floats(data, data.queries)
+
+    def make(self):
+        from usearch.index import Index
+        self.index = Index(ndim=self.base.shape[1], dtype=self.codes, connectivity=M,
+                           metric="cos" if self.data.metric == "cosine" else "l2sq",
+                           expansion_add=EF_CONSTRUCTION)
+        keys = numpy.arange(len(self.base), dtype="u8")
+        begin = time.perf_counter()
+        self.index.add(keys, self.base, threads=1)
+        self.seconds = time.perf_counter() - begin
+
+    def search(self, ef):
+        self.index.expansion_search = ef
+        begin = time.perf_counter()
+        found = self.index.search(self.queries, self.data.k, threads=1)
+        seconds = time.perf_counter() - begin
+        distances = getattr(found, "computed_distances", None)
+        return found.keys.astype("u4"), seconds, None, distances
+
+
+class Faiss(Contender):
+    """IndexHNSWFlat, or IndexHNSWSQ with 8 bits an element, asked with all queries in one call."""
+
+    def __init__(self, data, kind):
+        import faiss
+        faiss.omp_set_num_threads(1)
+        self.faiss, self.device, self.library = faiss, "faiss", "faiss " + faiss.__version__
+        self.isa = self.codes = kind
+        self.data, self.batch = data, len(data.queries)
+        self.base, self.queries = floats(data, data.base), floats(data, data.queries)
+
+    def make(self):
+        faiss, dim = self.faiss, self.base.shape[1]
+        if self.codes == "sq8":
+            self.index = faiss.IndexHNSWSQ(dim, faiss.ScalarQuantizer.QT_8bit, M)
+        else:
+            self.index = faiss.IndexHNSWFlat(dim, M)  # of unit vectors: the order of cosine
+        self.index.hnsw.efConstruction = EF_CONSTRUCTION
+        begin = time.perf_counter()
+        self.index.train(self.base)
+        self.index.add(self.base)
+        self.seconds = time.perf_counter() - begin
+
+    def search(self, ef):
+        self.index.hnsw.efSearch = ef
+        self.faiss.cvar.hnsw_stats.reset()
+        begin = time.perf_counter()
+        ids = self.index.search(self.queries, self.data.k)[1]
+        seconds = time.perf_counter() - begin
+        return ids.astype("u4"), seconds, None, self.faiss.cvar.hnsw_stats.ndis

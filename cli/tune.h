@@ -1,0 +1,56 @@
+/* tune.h - what the two parts of `kith tune` share. tune.c owns the data, tune_choose.c finds and
+ * times settings.
+ */
+#ifndef TUNE_H
+#define TUNE_H
+
+#include "cli/bench.h"
+
+#define TUNE_ROUNDS 5
+#define TUNE_KINDS_MOST 16
+
+/* A way to search, and what the first half said of it. */
+struct kind {
+    kith_search_options options;
+    double recall; /* less its standard error twice */
+    double seconds[TUNE_ROUNDS];
+};
+
+struct half {
+    size_t count;
+    uint32_t *which;
+    kith_hit *hits;
+    double *latency_us;
+};
+
+struct tune {
+    struct bench bench;
+    double wanted;
+    kith_index *graph;
+    struct half chooses, reports;
+    struct kind kinds[TUNE_KINDS_MOST];
+    size_t count;
+    double best; /* recall of any try */
+};
+
+/* What the second half says. */
+struct promise {
+    struct recall recall;
+    double seconds, p50_us, p99_us, distances;
+};
+
+/* Divides the queries; afterwards tune_close_halves in any case. */
+void tune_open_halves(struct tune *tune);
+void tune_close_halves(struct tune *tune);
+
+/* Fills `kinds` with what reaches the recall on the first half, none when nothing does. False after
+ * a sentence, or after ^C. */
+bool tune_find(struct tune *tune);
+
+/* Puts the quickest of them first. False as above. */
+bool tune_choose(struct tune *tune);
+
+/* Measures the first of them on the second half. False as above. */
+bool tune_measure(const struct tune *tune, struct promise *out);
+
+#endif

@@ -1,0 +1,169 @@
+/* graph_digests.c - a program that builds small graphs and prints their digests, one to a line.
+ *
+ *     graph_digests CPU THREADS
+ *
+ * May include kith.h and POSIX alone and needs no test framework, so that an emulated processor can
+ * run it as well: see test_index_digest_qemu.sh. Rows are made of integers, by additions and
+ * shifts, and are the same everywhere; floats among them are exact in all three float types. Where
+ * answers are integers too, the hits of walks over rows and over codes are printed as a hash. CPU
+ * is a level as KITH_CPU takes it, or "best".
+ */
+#include "kith.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ROWS = 1200, DIM = 40, CENTRES = 12, QUERIES = 20, K = 10 };
+
+static const struct kind {
+    kith_type type;
+    kith_metric metric;
+    kith_walk walk;
+} kinds[] = {
+    {KITH_U8, KITH_L2SQ, KITH_WALK_ROWS},    {KITH_U8, KITH_IP, KITH_WALK_SQ4},
+    {KITH_I8, KITH_L2SQ, KITH_WALK_SQ4},     {KITH_I8, KITH_COSINE, KITH_WALK_SQ1},
+    {KITH_B1, KITH_HAMMING, KITH_WALK_ROWS}, {KITH_F32, KITH_L2SQ, KITH_WALK_SQ8},
+    {KITH_F32, KITH_IP, KITH_WALK_SQ8},      {KITH_F32, KITH_COSINE, KITH_WALK_SQ8},
+    {KITH_F16, KITH_L2SQ, KITH_WALK_SQ8},    {KITH_F16, KITH_COSINE, KITH_WALK_SQ8},
+    {KITH_BF16, KITH_L2SQ, KITH_WALK_SQ8},   {KITH_BF16, KITH_COSINE, KITH_WALK_SQ4},
+};
+
+/* An emulator keeps books about every page of an address range, so its library must not reserve
+ * ranges by the memory of this machine: there it asks this function in place of sysconf. */
+long little_sysconf(int name);
+long little_sysconf(int name)
+{
+    return name == _SC_PHYS_PAGES ? 1024 : sysconf(name);
+}
+
+static uint64_t mixed(uint64_t x)
+{
+    x = (x + 1) * 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 32) * 0xd6e8feb86659fd93u;
+    return x ^ x >> 32;
+}
+
+/* Around a centre, -127..127. */
+static int element(uint64_t row, uint32_t i)
+{
+    const uint64_t centre = mixed(row) % CENTRES;
+    const int middle = (int)(mixed(1000 + centre * DIM + i) % 201) - 100;
+    return middle + (int)(mixed(1000000 + row * DIM + i) % 55) - 27;
+}
+
+/* A small integer as f32; cut to its upper half it is the same number as bf16. */
+static uint32_t float_bits(int x)
+{
+    const float value = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static uint16_t half_bits(int x)
+{
+    const uint32_t bits = float_bits(x);
+    if (!x)
+        return 0;
+    return (uint16_t)((bits >> 16 & 0x8000) | (((bits >> 23 & 0xff) - 112) << 10) |
+                      (bits >> 13 & 0x3ff));
+}
+
+static void put(kith_type type, unsigned char *row, uint32_t i, int x)
+{
+    const uint32_t wide = float_bits(x);
+    const uint16_t half = type == KITH_F16 ? half_bits(x) : (uint16_t)(wide >> 16);
+    switch (type) {
+    case KITH_F32:
+        memcpy(row + 4 * (size_t)i, &wide, sizeof wide);
+        break;
+    case KITH_F16:
+    case KITH_BF16:
+        memcpy(row + 2 * (size_t)i, &half, sizeof half);
+        break;
+    case KITH_B1:
+        row[i / 8] = (unsigned char)(row[i / 8] | (x > 0) << i % 8);
+        break;
+    default:
+        row[i] = (unsigned char)(type == KITH_U8 ? x + 128 : x);
+    }
+}
+
+static void fill(kith_type type, unsigned char *rows, size_t count, uint64_t first)
+{
+    const size_t bytes = kith_vector_bytes(type, DIM);
+    memset(rows, 0, count * bytes);
+    for (size_t r = 0; r < count; r++)
+        for (uint32_t i = 0; i < DIM; i++)
+            put(type, rows + r * bytes, i, element(first + r, i));
+}
+
+static void must(kith_status status)
+{
+    if (!status)
+        return;
+    printf("%s\n", kith_last_error());
+    exit(1);
+}
+
+/* Rows and the bits of distances, in their order. */
+static uint64_t hash_of_hits(kith_index *index, const void *queries)
+{
+    kith_search_options options = kith_search_defaults(K);
+    kith_hit hits[QUERIES * K];
+    uint64_t hash = 0;
+    options.ef = 30;
+    options.threads = 1;
+    must(kith_index_search(index, queries, QUERIES, &options, hits, NULL));
+    for (size_t i = 0; i < QUERIES * K; i++) {
+        uint32_t bits;
+        memcpy(&bits, &hits[i].distance, sizeof bits);
+        hash = mixed(hash ^ ((uint64_t)hits[i].row << 32 | bits));
+    }
+    return hash;
+}
+
+static void show(const struct kind *kind, const char *cpu, uint32_t threads, unsigned char *rows)
+{
+    kith_store_options store_options = kith_store_defaults(DIM, kind->type, kind->metric);
+    kith_index_options options = kith_index_defaults(KITH_HNSW);
+    kith_index_stats stats = {.size = sizeof stats};
+    kith_store *store = NULL;
+    kith_index *index = NULL;
+    options.cpu = strcmp(cpu, "best") ? cpu : NULL;
+    options.ef_construction = 40;
+    options.walk = kind->walk;
+    options.threads = threads;
+    fill(kind->type, rows, ROWS, 0);
+    must(kith_store_open(NULL, &store_options, &store));
+    must(kith_store_load(store, NULL, rows, ROWS, NULL, NULL));
+    must(kith_index_create(store, &options, &index));
+    must(kith_index_build(index, NULL, NULL));
+    must(kith_index_stat(index, &stats));
+    printf("%s %s walk %d: %016" PRIx64, kith_type_name(kind->type), kith_metric_name(kind->metric),
+           (int)kind->walk, stats.digest);
+    const bool whole =
+        kind->metric == KITH_HAMMING ||
+        ((kind->type == KITH_U8 || kind->type == KITH_I8) && kind->metric != KITH_COSINE);
+    fill(kind->type, rows, QUERIES, ROWS);
+    if (whole)
+        printf(" %016" PRIx64, hash_of_hits(index, rows));
+    printf("\n");
+    kith_index_close(index);
+    kith_store_close(store);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned char *rows = malloc((size_t)ROWS * DIM * 4);
+    if (argc < 3 || !rows)
+        return 2;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        show(&kinds[i], argv[1], (uint32_t)strtoul(argv[2], NULL, 10), rows);
+    free(rows);
+    return 0;
+}
