@@ -46,9 +46,9 @@
  * index is built: calls that change either need the index to themselves. Different stores are
  * independent.
  *
- * Not promised: that graph bytes of f32, f16 and bf16 rows are the same on every instruction set
- * (those of u8, i8 and b1 rows are), and that the distance of a hit carries more than f32
- * precision.
+ * Not promised: that the graph over f32, f16 and bf16 rows themselves (KITH_WALK_ROWS) is the same
+ * bytes on every instruction set, as graphs over codes and over u8, i8 and b1 rows are; and that the
+ * distance of a hit carries more than f32 precision.
  */
 #ifndef KITH_H
 #define KITH_H
@@ -408,9 +408,9 @@ KITH_API kith_status kith_index_create(kith_store *store, const kith_index_optio
 
 /* Brings the index up to the store: a graph gains every row that is not in it yet, a device
  * receives the rows. Rows that were put since the last build are found all the same, by an exact
- * scan beside the walk. The graph of u8, i8 and b1 rows depends on keys, vectors, their order
- * and the options, not on threads or instruction sets. Errors: ENOMEM, EDEVICE, ECANCELLED (the
- * rows linked so far stay linked). */
+ * scan beside the walk. A graph over codes, and over u8, i8 and b1 rows, depends on keys,
+ * vectors, their order and the options, not on threads or instruction sets. Errors: ENOMEM,
+ * EDEVICE, ECANCELLED (the rows linked so far stay linked). */
 KITH_API kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void *user);
 KITH_API void kith_index_close(kith_index *index);
 
