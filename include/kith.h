@@ -47,8 +47,8 @@
  * independent.
  *
  * Not promised: that the graph over f32, f16 and bf16 rows themselves (KITH_WALK_ROWS) is the same
- * bytes on every instruction set, as graphs over codes and over u8, i8 and b1 rows are; and that the
- * distance of a hit carries more than f32 precision.
+ * bytes on every instruction set, as graphs over codes and over u8, i8 and b1 rows are; and that
+ * the distance of a hit carries more than f32 precision.
  */
 #ifndef KITH_H
 #define KITH_H
