@@ -33,6 +33,18 @@ if(KITH_BENCH)
     endif()
 endif()
 
+# ---- a large GPU ------------------------------------------------------------------------------
+# What gpu.sh runs: no library but those of libkith, so that it can be built on a bare machine.
+if(KITH_OPENCL)
+    add_executable(bench_gpu bench/bench_gpu.c bench/gpu_data.c bench/gpu_measure.c
+                   bench/gpu_result.c bench/bench_gpu_stream.c)
+    target_link_libraries(bench_gpu PRIVATE kith_inside kith_flags)
+    set_target_properties(bench_gpu PROPERTIES OUTPUT_NAME kith-bench-gpu)
+    if(NOT KITH_TESTS)
+        set_target_properties(bench_gpu PROPERTIES EXCLUDE_FROM_ALL ON)
+    endif()
+endif()
+
 # ---- peers ------------------------------------------------------------------------------------
 # The loops of bench/peers/distances.py, as a module that Python loads.
 if(KITH_BENCH AND NOT KITH_SANITIZE)

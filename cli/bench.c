@@ -1,7 +1,7 @@
 /* bench.c - `kith bench`: the order of the work.
  *
  * Whatever can be refused is refused before the first second of work is spent: options, outputs,
- * devices, data. Then rows are loaded, the graph is built once, and two kinds of measurement share
+ * devices, data. Then rows are loaded, the graph is built once, and the kinds of measurement share
  * the time that was given. The result is written at the end, or at the first ^C with what is
  * finished by then; a run that measured nothing replaces nothing.
  */
@@ -20,18 +20,14 @@
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 
-#define EXACT_SHARE 0.3 /* of the time; the graph's curves have many more points to measure */
+/* Of the time; the host has the rest: its curves have many more points to measure. */
+#define EXACT_SHARE 0.3
+#define DEVICES_SHARE 0.15
+#define REPLICAS_SHARE 0.25
 
 bool bench_wants(const struct bench *bench, const char *id)
 {
-    const char *list = bench->wishes.devices;
-    size_t length = strlen(id);
-    if (!list)
-        return true;
-    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-        if (!strncmp(at, id, length) && (at[length] == ',' || !at[length]))
-            return true;
-    return false;
+    return !bench->wishes.devices || device_list_has(&bench->chosen, id);
 }
 
 void bench_failed(struct bench *bench, const char *device, const char *isa, const char *sentence)
@@ -65,6 +61,16 @@ uint32_t *bench_sample(const struct bench *bench, size_t count)
     return which;
 }
 
+char *bench_gather(const struct bench *bench, const uint32_t *which, size_t count)
+{
+    const struct matrix *queries = &bench->data.queries;
+    const size_t bytes = kith_vector_bytes(bench->data.type, queries->dim);
+    char *gathered = heap_alloc(count, bytes);
+    for (size_t i = 0; i < count; i++)
+        memcpy(gathered + i * bytes, (const char *)queries->data + which[i] * bytes, bytes);
+    return gathered;
+}
+
 /* ---- before any work ----------------------------------------------------------------------- */
 
 static int check_outputs(const struct wishes *w)
@@ -77,35 +83,14 @@ static int check_outputs(const struct wishes *w)
     return TOOL_OK;
 }
 
-/* The device whose id is the text up to the next comma. */
-static bool find_device(const kith_devices *devices, const char *text, kith_device_info *out)
-{
-    size_t length = strcspn(text, ",");
-    for (size_t i = 0; i < kith_devices_count(devices); i++) {
-        *out = (kith_device_info){.size = sizeof *out};
-        if (!kith_devices_get(devices, i, out) && strlen(out->id) == length &&
-            !strncmp(out->id, text, length))
-            return true;
-    }
-    return false;
-}
-
 static int check_devices(struct bench *b)
 {
     if (kith_devices_open(&b->devices))
         return terminal_fail(TOOL_FAILED, "%s", kith_last_error());
-    for (const char *at = b->wishes.devices; at;
-         at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-        kith_device_info info;
-        if (!find_device(b->devices, at, &info))
-            return terminal_fail(TOOL_NO_DEVICE,
-                                 "no device \"%.*s\" on this machine; `kith devices` lists them",
-                                 (int)strcspn(at, ","), at);
-        if (!info.usable)
-            return terminal_fail(TOOL_NO_DEVICE, "device %s (%s) cannot be used: %s", info.id,
-                                 info.name, info.reason);
-    }
-    return TOOL_OK;
+    int code = device_list_read(b->devices, b->wishes.devices, &b->chosen);
+    if (!code && b->wishes.replicas.count)
+        code = layout_check(&b->wishes.replicas, b->chosen.count);
+    return code;
 }
 
 int bench_open_data(struct bench *b)
@@ -190,21 +175,24 @@ int bench_build_graph(struct bench *b, kith_index **out)
 
 static int measure(struct bench *b)
 {
-    double seconds = b->wishes.seconds, walk_seconds = seconds * (1 - EXACT_SHARE);
+    const double seconds = b->wishes.seconds;
+    const double devices = bench_walkers(b) ? seconds * DEVICES_SHARE : 0;
+    const double replicas = b->wishes.replicas.count ? seconds * REPLICAS_SHARE : 0;
     kith_index *graph = NULL;
-    if (bench_wants(b, "cpu")) {
-        int code = bench_build_graph(b, &graph);
-        if (!code) {
-            terminal_note("measuring for %.0f s", seconds);
-            bench_walk(b, graph, walk_seconds);
-        }
-        kith_index_close(graph);
-        if (code)
-            return code;
+    int code = bench_build_graph(b, &graph);
+    if (!code) {
+        terminal_note("measuring for %.0f s", seconds);
+        if (bench_wants(b, "cpu"))
+            bench_walk(b, graph, seconds * (1 - EXACT_SHARE) - devices - replicas);
+        if (devices > 0 && !interrupt_pending())
+            bench_device_walks(b, graph, devices);
+        if (replicas > 0 && !interrupt_pending())
+            bench_replicas(b, graph, replicas);
     }
-    if (!interrupt_pending())
+    kith_index_close(graph);
+    if (!code && !interrupt_pending())
         bench_exact(b, seconds * EXACT_SHARE);
-    return TOOL_OK;
+    return code;
 }
 
 /* ---- afterwards ---------------------------------------------------------------------------- */
@@ -298,6 +286,8 @@ int bench_main(int argc, char **argv)
     const struct option_spec options[] = {
         {"device", 'd', OPTION_TEXT, &w->devices, "LIST",
          "ids from `kith devices`, as cpu,ocl0; default all", 0, 0, NULL},
+        {"replicas", 0, OPTION_U32_LIST, &w->replicas, "P,C",
+         "also P partitions of the graph, C copies of each, on these devices", 1, 65536, NULL},
         {"queries", 0, OPTION_TEXT, &w->data.queries, "FILE",
          "queries, where DATA has none; default some rows held out", 0, 0, NULL},
         {"metric", 0, OPTION_CHOICE, &w->data.metric, "M",
@@ -336,11 +326,13 @@ int bench_main(int argc, char **argv)
             "Measures recall against speed on every device, prints a leaderboard, and writes a\n"
             "result file and a report. DATA is a name from `kith data ls` or a file; the default\n"
             "is " DATASET_DEFAULT ". ^C once ends it and keeps what is finished.",
-        .examples = "kith bench                                  everything, about two minutes\n"
-                    "kith bench --device cpu,ocl0 -k 100         two devices, 100 neighbours\n"
-                    "kith bench base.fbin --queries q.fbin --metric cosine\n"
-                    "kith bench --walk sq4 --rerank 4            codes of 4 bits, ranked again\n"
-                    "kith bench --min-recall 0.95 --json         for scripts: JSON, and exit 4\n",
+        .examples =
+            "kith bench                                  everything, about two minutes\n"
+            "kith bench --device cpu,ocl0 -k 100         two devices, 100 neighbours\n"
+            "kith bench --device cpu,ocl0 --replicas 1,2 a copy on each, and what that gives\n"
+            "kith bench base.fbin --queries q.fbin --metric cosine\n"
+            "kith bench --walk sq4 --rerank 4            codes of 4 bits, ranked again\n"
+            "kith bench --min-recall 0.95 --json         for scripts: JSON, and exit 4\n",
         .options = options,
         .option_count = COUNT_OF(options),
         .operands_most = 1};

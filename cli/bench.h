@@ -1,8 +1,9 @@
 /* bench.h - what the parts of `kith bench` share: the wishes, the data and the growing result.
  *
  * bench.c owns everything here and decides the order; bench_codes.c knows what a walk measures;
- * survey.c and bench_walk.c measure the graph and bench_exact.c the exact searches. They add to the
- * result as soon as something is finished, so that ^C loses nothing but the step it came in.
+ * survey.c and bench_walk.c measure the graph, bench_fleet.c the graph on devices and bench_exact.c
+ * the exact searches. They add to the result as soon as something is finished, so that ^C loses
+ * nothing but the step it came in.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -11,6 +12,7 @@
 
 #include "kith.h"
 #include "cli/datasets.h"
+#include "cli/device_list.h"
 #include "cli/options.h"
 #include "cli/recall.h"
 #include "cli/terminal.h"
@@ -22,7 +24,8 @@
 
 struct wishes {
     struct dataset_wish data;
-    const char *devices; /* comma-separated ids; NULL for every usable one */
+    const char *devices;      /* comma-separated ids; NULL for every usable one */
+    struct u32_list replicas; /* partitions and copies; empty: none are measured */
     uint32_t k, m, ef_construction, threads;
     struct u32_list ef; /* empty: chosen from k */
     double seconds;     /* for everything after the build */
@@ -35,9 +38,12 @@ struct wishes {
 struct bench {
     struct wishes wishes;
     struct dataset data;
-    uint32_t *truth; /* queries * k row numbers */
+    bool f32_queries; /* queries are f32 and rows are not; see tune_store.c */
+    uint32_t *truth;  /* queries * k row numbers */
     struct judge judge;
     kith_devices *devices;
+    struct device_list chosen; /* of them, by --device */
+    struct u32_list widths;    /* that the host was measured at, ef growing */
     kith_store *store;
     uint64_t store_bytes;
     uint32_t threads;            /* as wished, or what the machine has */
@@ -84,8 +90,17 @@ void bench_progress(struct progress *progress, double budget);
 /* `count` query numbers at even steps through all of them; to be freed. */
 uint32_t *bench_sample(const struct bench *bench, size_t count);
 
+/* The queries of a sample, one after the other; to be freed. */
+char *bench_gather(const struct bench *bench, const uint32_t *which, size_t count);
+
 /* Measures the walk for every level of the ladder and every ef within `seconds`. */
 void bench_walk(struct bench *bench, kith_index *graph, double seconds);
+
+/* How many devices beside the host were chosen; the graph on each of them within `seconds`; and on
+ * all that were chosen, as --replicas says. */
+size_t bench_walkers(const struct bench *bench);
+void bench_device_walks(struct bench *bench, kith_index *graph, double seconds);
+void bench_replicas(struct bench *bench, kith_index *graph, double seconds);
 
 /* Exact search on every level and device within `seconds`, compared with the truth. */
 void bench_exact(struct bench *bench, double seconds);

@@ -65,9 +65,10 @@ static const char *name_of(kith_walk walk)
 bool bench_learn_codes(struct bench *bench, kith_index *graph)
 {
     const bool integers = bench->data.type == KITH_U8 || bench->data.type == KITH_I8;
-    const kith_search_options options = kith_search_defaults(1);
+    kith_search_options options = kith_search_defaults(1);
     kith_search_stats stats = {.size = sizeof stats};
     kith_hit hit;
+    options.f32_queries = bench->f32_queries;
     if (kith_index_search(graph, bench->data.queries.data, 1, &options, &hit, &stats))
         return false;
     const bool coded = stats.mode == KITH_MODE_CODES;

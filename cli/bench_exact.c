@@ -164,18 +164,14 @@ static bool ask(struct scan *scan, size_t from, size_t n)
 static void choose_sample(struct scan *scan, size_t queries)
 {
     const struct bench *b = scan->bench;
-    size_t bytes = kith_vector_bytes(b->data.type, b->data.queries.dim);
     size_t all = b->data.queries.rows;
     free(scan->asked);
     free(scan->hits);
     free(scan->which);
     scan->queries = queries < all ? queries : all;
     scan->which = bench_sample(b, scan->queries);
-    scan->asked = heap_alloc(scan->queries, bytes);
+    scan->asked = bench_gather(b, scan->which, scan->queries);
     scan->hits = heap_alloc(scan->queries * b->wishes.k, sizeof *scan->hits);
-    for (size_t i = 0; i < scan->queries; i++)
-        memcpy(scan->asked + i * bytes, (const char *)b->data.queries.data + scan->which[i] * bytes,
-               bytes);
 }
 
 /* Batches as even as they can be, so that their times can be compared. False when a call failed
@@ -288,7 +284,7 @@ static void run_target(struct scan scan, double seconds)
     free(scan.which);
 }
 
-static size_t list_targets(const struct bench *b, struct target *targets, kith_device_info *infos)
+static size_t list_targets(const struct bench *b, struct target *targets)
 {
     size_t n = 0;
     const char *isa;
@@ -297,24 +293,19 @@ static size_t list_targets(const struct bench *b, struct target *targets, kith_d
             targets[n++] = (struct target){"cpu", isa, isa, false};
     if (n)
         targets[n - 1].best = true;
-    for (size_t i = 0; i < kith_devices_count(b->devices); i++) {
-        infos[i].size = sizeof infos[i];
-        if (kith_devices_get(b->devices, i, &infos[i]) || !infos[i].usable)
-            continue;
-        if (strcmp(infos[i].id, "cpu") && bench_wants(b, infos[i].id))
-            targets[n++] = (struct target){infos[i].id, "opencl", NULL, false};
-    }
+    for (size_t i = 0; i < b->chosen.count; i++)
+        if (strcmp(b->chosen.id[i], "cpu"))
+            targets[n++] = (struct target){b->chosen.id[i], "opencl", NULL, false};
     return n;
 }
 
 void bench_exact(struct bench *bench, double seconds)
 {
-    size_t devices = kith_devices_count(bench->devices), levels = 0;
+    size_t levels = 0;
     while (kith_cpu_level(levels))
         levels++;
-    struct target *targets = heap_alloc(devices + levels, sizeof *targets);
-    kith_device_info *infos = heap_alloc(devices, sizeof *infos);
-    size_t n = list_targets(bench, targets, infos);
+    struct target *targets = heap_alloc(bench->chosen.count + levels, sizeof *targets);
+    size_t n = list_targets(bench, targets);
     double deadline = seconds_now() + seconds;
     struct progress progress;
     progress_begin(&progress, "exact search");
@@ -324,6 +315,5 @@ void bench_exact(struct bench *bench, double seconds)
         run_target(scan, fmax(deadline - seconds_now(), 0) / (double)(n - i));
     }
     progress_end(&progress);
-    free(infos);
     free(targets);
 }

@@ -1,16 +1,17 @@
 /* bench_walk.c - recall against speed: the graph searched at every ef by every contender.
  *
- * A contender is one instruction set with one thread, or the best one with all threads. Passes
- * go in rounds, ef by ef and contender by contender, so that a slow minute of the machine falls on
- * all of them; a figure is the median over the rounds. Every pass of every contender asks the same
- * queries, an even sample of all that is as large as the time allows.
+ * A contender is one instruction set with one thread, or the best one with all threads, or with one
+ * thread and all queries in one call, whose walks then take turns while they wait for memory.
+ * Passes go in rounds, ef by ef and contender by contender, so that a slow minute of the machine
+ * falls on all of them; a figure is the median over the rounds. Every pass of every contender asks
+ * the same queries, an even sample of all that is as large as the time allows.
  *
  * Recall is of all queries and comes from survey.c. Where distances are integers, every instruction
  * set must find the same bits: the best one's recall is then everybody's, and each answer of a
  * timed first pass is compared with the survey's; a difference makes the bench fail. Where
  * distances are rounded, each instruction set is surveyed by itself.
  */
-#include "cli/bench.h"
+#include "cli/bench_walk.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,50 +19,12 @@
 
 #include "cli/heap.h"
 #include "cli/pass.h"
-#include "cli/pictures.h"
-#include "cli/result.h"
-#include "cli/survey.h"
 
-#define CONTENDERS_MOST 16
 #define PILOT_QUERIES 256u
 #define PASSES_AIMED 5 /* the sample's size: a pilot is quicker than what it promises */
 #define QUERIES_LEAST 100u
-#define SURVEY_SHARE 0.25   /* of the time, until widths are no longer added */
-#define JUDGING_SHARE 0.5   /* of the time, until recall is of all queries on every level */
-#define PICTURE_RECALL 0.99 /* of the wider of the two walks that are shown as pictures */
-
-struct spot {
-    const struct width *width;
-    size_t passes;
-    double seconds[PASSES_MOST];
-    double *latency_us; /* passes * queries of the walk */
-    struct recall recall;
-    size_t judged;    /* queries that the recall is of */
-    double distances; /* per query, of those that were judged */
-};
-
-struct contender {
-    const char *isa;
-    uint32_t threads;
-    double query_seconds; /* the pilot's: one query at the narrowest ef */
-    size_t compared;      /* answers held against the survey's */
-    size_t differences;
-    size_t first_query; /* of the first difference, with its ef */
-    uint32_t first_ef;
-    struct spot spot[U32_LIST_MOST]; /* one for each width, in its order */
-};
-
-struct walk {
-    struct bench *bench;
-    struct survey survey;
-    double started, budget, deadline;
-    size_t queries; /* of a pass */
-    uint32_t *which;
-    size_t count;
-    struct contender contender[CONTENDERS_MOST];
-    kith_hit *hits;
-    struct progress progress;
-};
+#define SURVEY_SHARE 0.25 /* of the time, until widths are no longer added */
+#define JUDGING_SHARE 0.5 /* of the time, until recall is of all queries on every level */
 
 static struct pass pass_of(const struct walk *walk, const struct contender *c, uint32_t ef)
 {
@@ -69,6 +32,7 @@ static struct pass pass_of(const struct walk *walk, const struct contender *c, u
     pass.which = walk->which;
     pass.count = walk->queries;
     pass.hits = walk->hits;
+    pass.together = c->together;
     return pass;
 }
 
@@ -80,10 +44,11 @@ static const char *best_isa(const struct walk *walk)
     return best;
 }
 
-static void add_contender(struct walk *walk, const char *isa, uint32_t threads)
+static void add_contender(struct walk *walk, const char *isa, uint32_t threads, bool together)
 {
     if (walk->count < CONTENDERS_MOST)
-        walk->contender[walk->count++] = (struct contender){.isa = isa, .threads = threads};
+        walk->contender[walk->count++] =
+            (struct contender){.isa = isa, .threads = threads, .together = together};
 }
 
 static void choose_contenders(struct walk *walk)
@@ -91,9 +56,10 @@ static void choose_contenders(struct walk *walk)
     const char *isa;
     for (size_t i = 0; (isa = kith_cpu_level(i)); i++)
         if (bench_level_adds(walk->bench, isa, false))
-            add_contender(walk, isa, 1);
+            add_contender(walk, isa, 1, false);
+    add_contender(walk, best_isa(walk), 1, true);
     if (walk->bench->threads > 1)
-        add_contender(walk, best_isa(walk), walk->bench->threads);
+        add_contender(walk, best_isa(walk), walk->bench->threads, false);
 }
 
 /* Leaves the contender out when it cannot search at all. The queries are those of an even sample:
@@ -202,8 +168,8 @@ static void judge(const struct walk *walk, const struct contender *c, struct spo
 static void measure(struct walk *walk, struct contender *c, struct spot *spot)
 {
     struct sentence why;
-    size_t old = spot->passes * walk->queries;
-    double *latency = realloc(spot->latency_us, (old + walk->queries) * sizeof *latency);
+    const size_t calls = walk_calls(walk, c), old = spot->passes * calls;
+    double *latency = realloc(spot->latency_us, (old + calls) * sizeof *latency);
     if (!latency)
         return;
     spot->latency_us = latency;
@@ -242,122 +208,6 @@ static void run_rounds(struct walk *walk)
     }
 }
 
-/* ---- the result ---------------------------------------------------------------------------- */
-
-static void record(const struct walk *walk, const struct contender *c, const struct spot *spot,
-                   size_t queries)
-{
-    struct bench *b = walk->bench;
-    kith_index_stats index = {.size = sizeof index};
-    kith_index_stat(walk->survey.graph, &index);
-    struct measured run = {
-        .device = "cpu",
-        .isa = c->isa,
-        .index = "hnsw",
-        .codes = b->walked,
-        .params = json_pack("{s:I, s:f, s:f, s:I, s:I, s:I}", "ef", (json_int_t)spot->width->ef,
-                            "rerank", b->wishes.rerank, "slack", b->wishes.slack, "queries",
-                            (json_int_t)queries, "passes", (json_int_t)spot->passes,
-                            "recall_queries", (json_int_t)spot->judged),
-        .threads = c->threads,
-        .batch = 1,
-        .k = b->wishes.k,
-        .recall = spot->recall.strict,
-        .recall_annb = spot->recall.annb,
-        .seconds = spot->seconds,
-        .passes = spot->passes,
-        .queries = queries,
-        .latency_us = spot->latency_us,
-        .calls = spot->passes * queries,
-        .distances_per_query = spot->distances,
-        .bytes_per_vector = (double)(b->store_bytes + index.bytes) / (double)b->data.base.rows};
-    result_run(b->result, &run);
-    b->best_recall = fmax(b->best_recall, run.recall);
-}
-
-static json_t *first_difference(const struct contender *c)
-{
-    return c->differences ? json_pack("{s:I, s:I}", "query", (json_int_t)c->first_query, "ef",
-                                      (json_int_t)c->first_ef)
-                          : json_null();
-}
-
-static void record_agreement(const struct walk *walk, const struct contender *c)
-{
-    struct bench *b = walk->bench;
-    b->differences += c->differences > 0;
-    result_append(b->result, "agreement",
-                  json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:I, s:o}", "device", "cpu",
-                            "isa", c->isa, "index", "hnsw", "threads", (json_int_t)c->threads,
-                            "queries", (json_int_t)c->compared, "k", (json_int_t)b->wishes.k,
-                            "compared_with", walk->survey.isa, "equal", c->differences == 0,
-                            "differences", (json_int_t)c->differences, "first",
-                            first_difference(c)));
-}
-
-/* Asks all queries once more at the narrowest width and at the first that finds nearly all. */
-static void take_pictures(const struct walk *walk)
-{
-    struct bench *b = walk->bench;
-    const struct width *w = walk->survey.width;
-    struct sentence why;
-    size_t high = 0, all = b->data.queries.rows;
-    while (high + 1 < walk->survey.count && w[high].recall.strict < PICTURE_RECALL)
-        high++;
-    if (!pictures_wanted(&b->data, b->wishes.k) || high == 0 || interrupt_pending())
-        return;
-    struct pass pass[2];
-    for (int i = 0; i < 2; i++) {
-        pass[i] = survey_pass(&walk->survey, walk->survey.isa, b->threads, w[i ? high : 0].ef);
-        pass[i].hits = heap_alloc(all * b->wishes.k, sizeof *pass[i].hits);
-        pass[i].latency_us = heap_alloc(all, sizeof *pass[i].latency_us);
-    }
-    if (pass_run(&pass[0], &why) && pass_run(&pass[1], &why))
-        pictures_choose(b->result, &b->data, b->truth, b->wishes.k, all,
-                        (struct picture_hits){w[0].ef, pass[0].hits},
-                        (struct picture_hits){w[high].ef, pass[1].hits});
-    for (int i = 0; i < 2; i++) {
-        free(pass[i].hits);
-        free(pass[i].latency_us);
-    }
-}
-
-/* ^C came before anything was timed: the survey's own passes were timed as well, once each. */
-static void record_survey(const struct walk *walk)
-{
-    const struct contender c = {.isa = walk->survey.isa, .threads = walk->bench->threads};
-    size_t all = walk->bench->data.queries.rows;
-    for (size_t w = 0; w < walk->survey.count; w++) {
-        const struct width *width = &walk->survey.width[w];
-        struct spot spot = {.width = width,
-                            .passes = 1,
-                            .seconds = {width->seconds},
-                            .latency_us = width->latency_us,
-                            .recall = width->recall,
-                            .judged = all,
-                            .distances = width->distances};
-        record(walk, &c, &spot, all);
-    }
-}
-
-static void finish(struct walk *walk)
-{
-    bool timed = false;
-    for (size_t i = 0; i < walk->count; i++) {
-        struct contender *c = &walk->contender[i];
-        for (size_t s = 0; s < walk->survey.count; s++) {
-            if (c->spot[s].passes)
-                record(walk, c, &c->spot[s], walk->queries);
-            timed = timed || c->spot[s].passes;
-            free(c->spot[s].latency_us);
-        }
-        if (c->compared)
-            record_agreement(walk, c);
-    }
-    if (!timed && interrupt_pending())
-        record_survey(walk);
-}
-
 void bench_walk(struct bench *bench, kith_index *graph, double seconds)
 {
     struct walk *walk = heap_alloc(1, sizeof *walk);
@@ -376,15 +226,16 @@ void bench_walk(struct bench *bench, kith_index *graph, double seconds)
                                    .budget = seconds};
     choose_contenders(walk);
     if (survey_run(&walk->survey, &why)) {
+        bench->widths = survey_widths(&walk->survey);
         prepare(walk);
         run_rounds(walk);
-        take_pictures(walk);
+        walk_take_pictures(walk);
     } else {
         bench_failed(bench, "cpu", walk->survey.isa, why.text);
         walk->count = 0;
     }
     progress_end(&walk->progress);
-    finish(walk);
+    walk_record(walk);
     survey_free(&walk->survey);
     free(walk->hits);
     free(walk->which);

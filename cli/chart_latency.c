@@ -40,8 +40,8 @@ static bool is_time(const json_t *run)
     return p50 > 1e-3 && p999 >= p50 && p999 < 1e12;
 }
 
-/* Points are ordered by recall, so the first that suffices is the cheapest. Exact searches answer
- * batches and have no latency of one query. */
+/* Points are ordered by recall, so the first that suffices is the cheapest. Searches that
+ * answer batches, as exact ones do, have no latency of one query. */
 static size_t choose_bars(const struct curves *curves, double recall, struct bar *bars)
 {
     size_t n = 0;
@@ -50,7 +50,7 @@ static size_t choose_bars(const struct curves *curves, double recall, struct bar
         size_t p = 0;
         while (p < c->count && c->points[p].recall < recall)
             p++;
-        if (!c->exact && p < c->count && is_time(c->points[p].run))
+        if (!c->exact && c->batch <= 1 && p < c->count && is_time(c->points[p].run))
             bars[n++] = (struct bar){i, &c->points[p]};
     }
     return n;

@@ -41,8 +41,8 @@ static void name_curve(struct curve *c)
     bool named = strcmp(c->isa, "opencl") != 0; /* the device's id says as much */
     /* Rows that are walked as they are need no word, and some name their codes already. */
     bool coded = !strncmp(c->codes, "sq", 2) && strcmp(c->codes, c->isa) != 0;
-    char who[80];
-    snprintf(who, sizeof who, "%.30s%s%.10s%s%.20s%s%.8s", c->library, *c->library ? " " : "",
+    char who[96];
+    snprintf(who, sizeof who, "%.30s%s%.16s%s%.20s%s%.8s", c->library, *c->library ? " " : "",
              c->device, named ? " " : "", named ? c->isa : "", coded ? " " : "",
              coded ? c->codes : "");
     snprintf(c->name, sizeof c->name, "%.71s%.24s", who, how);

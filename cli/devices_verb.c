@@ -1,12 +1,14 @@
 /* devices_verb.c - `kith devices`: what there is to search on, and why not where it is not.
  *
  * It adds nothing to what the library found: a device that cannot be used is listed with the
- * library's own reason, because the commonest question about a GPU is why it is not used. The
- * JSON carries the hardware facts too, so that one command answers a bug report.
+ * library's own reason, because the commonest question about a GPU is why it is not used. What a
+ * device would hold of a store is asked of devices_hold.c. The JSON carries the hardware facts too,
+ * so that one command answers a bug report.
  */
 #include <string.h>
 
 #include "kith.h"
+#include "cli/devices_hold.h"
 #include "cli/hardware.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
@@ -76,10 +78,12 @@ static void print_row(const kith_device_info *info, const struct widths *widths)
     char memory[HUMAN_SIZE] = "?";
     if (info->memory_bytes)
         human_bytes(memory, info->memory_bytes);
-    printf("%-5s %-*.*s  %-*.*s  %9s  %5u  %s%s%s\n", info->id, widths->name, NAME_MOST, info->name,
-           widths->driver, DRIVER_MOST, info->driver, memory, info->compute_units,
+    const bool through = info->usable && strcmp(info->platform, "host") != 0;
+    printf("%-5s %-*.*s  %-*.*s  %9s  %5u  %s%s%s%s%s\n", info->id, widths->name, NAME_MOST,
+           info->name, widths->driver, DRIVER_MOST, info->driver, memory, info->compute_units,
            terminal_style(stdout, info->usable ? STYLE_GOOD : STYLE_BAD),
-           info->usable ? "yes" : info->reason, terminal_style(stdout, STYLE_OFF));
+           info->usable ? "yes" : info->reason, terminal_style(stdout, STYLE_OFF),
+           through ? ", through " : "", through ? info->platform : "");
 }
 
 static void print_table(const kith_devices *devices)
@@ -101,18 +105,35 @@ static void print_table(const kith_devices *devices)
 
 int devices_main(int argc, char **argv)
 {
+    const char *store = NULL;
+    struct layout_wish wish = {.layout = {2, {1, 1}}};
+    const struct option_spec options[] = {
+        {"hold", 0, OPTION_TEXT, &store, "STORE", "what each device would hold of it", 0, 0, NULL},
+        {"device", 'd', OPTION_TEXT, &wish.devices, "LIST",
+         "with --hold: the devices, as cpu,ocl0; default all", 0, 0, NULL},
+        {"replicas", 0, OPTION_U32_LIST, &wish.layout, "P,C",
+         "with --hold: partitions and copies of each; default 1,1", 1, 65536, NULL},
+    };
     const struct syntax syntax = {
         .verb = "devices",
         .operands = "",
-        .about = "Lists the host and every OpenCL device of every platform, with the reason where\n"
-                 "one cannot be used. KITH_CPU=NAME caps the CPU's instruction set.",
-        .examples = "kith devices\nkith devices --json\nKITH_CPU=avx2 kith devices",
+        .about =
+            "Lists the host and every OpenCL device of every platform, with the reason where\n"
+            "one cannot be used. KITH_CPU=NAME caps the CPU's instruction set. With --hold it\n"
+            "puts a store and its graph on devices and lists the partitions, rows, bytes and\n"
+            "state of every copy; nothing stays there.",
+        .examples = "kith devices\nkith devices --json\nKITH_CPU=avx2 kith devices\n"
+                    "kith devices --hold my.kith --replicas 2,1 --device cpu,ocl0",
+        .options = options,
+        .option_count = COUNT_OF(options),
     };
     struct arguments arguments;
     kith_devices *devices = NULL;
     const int parsed = options_parse(&syntax, argc, argv, &arguments);
     if (parsed != OPTIONS_GO)
         return parsed;
+    if (store)
+        return devices_hold(store, &wish, arguments.json);
     if (kith_devices_open(&devices) != KITH_OK)
         return terminal_fail(TOOL_FAILED, "%s", kith_last_error());
     if (arguments.json)

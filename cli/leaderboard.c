@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/copies.h"
 #include "cli/heap.h"
 #include "cli/result.h"
 #include "cli/terminal.h"
@@ -200,6 +201,7 @@ void leaderboard_print(FILE *out, const json_t *result)
         print_points(out, &curves, width);
         print_goals(out, &curves, width);
     }
+    copies_print_result(out, result);
     double unrest = leaderboard_unrest(result);
     if (unrest > UNREST)
         fprintf(out,
@@ -306,7 +308,7 @@ static size_t name_checked(const json_t *checks, bool flat, char *out, size_t si
         bool say_isa = strcmp(isa, "opencl") != 0; /* the device's id says as much */
         snprintf(text, sizeof text, "%.30s%s%.30s", result_text(check, "device"),
                  say_isa ? " " : "", say_isa ? isa : "");
-        if (is_flat(check) != flat || !strcmp(text, last))
+        if (is_flat(check) != flat || !strcmp(text, last) || result_number(check, "apart") > 0)
             continue;
         append(out, size, "%s %s", named++ ? "," : "", text);
         snprintf(last, sizeof last, "%s", text);

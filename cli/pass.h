@@ -1,7 +1,10 @@
-/* pass.h - one timed pass: every query of a set answered once, by one thread or by several.
+/* pass.h - one timed pass: every query of a set answered once, by one thread or by several, one at
+ * a time or all in one call.
  */
 #ifndef PASS_H
 #define PASS_H
+
+#include <stdbool.h>
 
 #include "kith.h"
 #include "cli/sentence.h"
@@ -11,12 +14,13 @@ struct pass {
     const char *cpu; /* the instruction set of the searchers */
     kith_search_options options;
     uint32_t threads;
+    bool together; /* all queries in one call, on the index's own instruction set, not `cpu` */
     const void *queries;
     size_t query_bytes;
     const uint32_t *which; /* the numbers of the queries to ask; NULL for 0..count-1 */
     size_t count;
     kith_hit *hits;     /* count * k, in the order of `which` */
-    double *latency_us; /* count */
+    double *latency_us; /* count; together: one, of the call */
     double seconds;     /* written by pass_run, as is the next */
     uint64_t distances;
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/chart.h"
+#include "cli/copies.h"
 #include "cli/html.h"
 #include "cli/leaderboard.h"
 #include "cli/output.h"
@@ -142,7 +143,8 @@ static void write_details(FILE *out, const json_t *result, const struct curves *
     section(out, "Do the devices agree?",
             "The row numbers that exact search returns are compared with the ground truth, place "
             "by place. Where all distances are integers, walks are compared too: every "
-            "instruction set has to return the same rows at the same distances.");
+            "instruction set has to return the same rows at the same distances, every device the "
+            "same rows.");
     table_agreement(out, result);
     section(out, "Devices", NULL);
     table_devices(out, result);
@@ -196,6 +198,7 @@ static bool write_page(FILE *out, const json_t *result, const struct dataset *da
     write_opening(out, result);
     if (curves.count)
         write_measurements(out, &curves);
+    copies_write_report(out, result);
     if (dataset && json_object_get(result, "pictures")) {
         section(out, "What recall looks like", NULL);
         pictures_write(out, result, dataset);

@@ -208,11 +208,14 @@ static void cell_difference(FILE *out, const json_t *check)
 {
     bool flat = !strcmp(result_text(check, "index"), "flat");
     double rounding = result_number(check, "rounding");
+    double apart = result_number(check, "apart");
     bool equal = json_is_true(result_field(check, "equal"));
     fprintf(out, "<td class='%s free'>", equal ? "good" : "bad");
     if (equal && rounding > 0)
         fprintf(out, "yes; %.0f places swapped between distances that differ by rounding only",
                 rounding);
+    else if (equal && apart > 0)
+        fprintf(out, "but for %.0f answers: floats are rounded otherwise there", apart);
     else if (equal)
         fputs("yes", out);
     else if (flat)

@@ -13,13 +13,17 @@
  *   runs[{device, isa, index, codes, params{...}, threads, batch, k, recall, recall_annb, qps,
  *         times[seconds a pass], latency_us{p50, p95, p99, p999}, distances_per_query,
  *         bytes_per_vector}]
- *   agreement[{device, isa, index, queries, k, equal, rounding, first{query, rank, found,
+ *   agreement[{device, isa, index, queries, k, equal, rounding, apart, first{query, rank, found,
  *              expected}}]
+ *   replicas{partitions, copies, devices, seconds, retries, on_host, held[see copies.h],
+ *            scaling[{devices, partitions, copies, ef, recall, qps, ratio}]}
  *   pictures{width, height, rows[{query, truth[], found[{ef, rows[]}]}]}
  *
  * "codes" of a build is what links were chosen by, of a run what was walked: the type of the rows,
  * or sq8, sq4, sq1 for codes. A walk's params carry rerank and slack, 0 where not asked for.
- * A run may also carry "library", the name of what ran it when that is not Kith.
+ * The runs of --replicas have "replicas P,C" for a device and the devices for an isa. "apart"
+ * counts answers of a walk over floats that rounding led elsewhere. A run may also carry "library",
+ * the name of what ran it when that is not Kith.
  */
 #ifndef RESULT_H
 #define RESULT_H

@@ -1,32 +1,36 @@
 /* store_search.c - `kith search`: many queries against a store, to a file of row numbers.
  *
- * With a graph beside the store its walk answers; without one, or on another device, every row is
- * compared. Queries come in any type that a file can hold; those of another type than the rows are
- * asked as f32. The file of answers appears whole, and only when every query was answered.
+ * With a graph beside the store its walk answers, on the host or on the devices that were asked
+ * for; without one every row is compared. Queries come in any type that a file can hold; those of
+ * another type than the rows are asked as f32. On the host each thread has a searcher and asks one
+ * query after the other; whatever else there is gets them in calls of --batch, and a latency is
+ * then that of a call. The file of answers appears whole, and only when every query was answered.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/copies.h"
 #include "cli/hardware.h"
 #include "cli/heap.h"
 #include "cli/matrix.h"
 #include "cli/options.h"
 #include "cli/pass.h"
 #include "cli/result.h"
-#include "cli/store_graph.h"
+#include "cli/store_layout.h"
 #include "cli/store_part.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 
 struct search {
-    const char *queries, *part, *out, *device;
+    const char *queries, *part, *out;
+    struct layout_wish wish;
     uint64_t limit;
     double rerank, slack;
-    uint32_t k, ef, threads;
+    uint32_t k, ef, batch;
     kith_store *store;
     kith_store_options shape;
-    kith_index *index;
-    bool graph;
+    struct layout layout;
+    size_t calls; /* latencies: of queries, or of batches */
     struct matrix matrix;
     struct pass pass;
 };
@@ -51,51 +55,45 @@ static bool read_queries(struct search *s)
     return true;
 }
 
-/* A graph where there is one and the host is asked; else rows, on whatever device. */
-static int open_index(struct search *s)
+/* Calls of up to `batch` queries, to an index or to its copies. */
+static bool ask(const struct search *s, size_t from, size_t n, uint64_t *distances)
 {
-    const bool host = !s->device || !strcmp(s->device, "cpu");
-    kith_index_options options = kith_index_defaults(KITH_HNSW);
-    options.threads = s->threads;
-    if (host) {
-        if (kith_index_create(s->store, &options, &s->index))
-            return store_failed();
-        s->graph = store_graph_load(s->index);
-        if (s->graph)
-            return TOOL_OK;
-        terminal_note("no graph to walk: every row is compared; `kith build` makes one");
-        kith_index_close(s->index);
-        s->index = NULL;
-    }
-    options = kith_index_defaults(KITH_FLAT);
-    options.threads = s->threads;
-    options.device = s->device;
-    const kith_status status = kith_index_create(s->store, &options, &s->index);
-    if (status)
-        return status == KITH_ENODEVICE ? terminal_fail(TOOL_NO_DEVICE, "%s", kith_last_error())
-                                        : store_failed();
-    return kith_index_build(s->index, NULL, NULL) ? store_failed() : TOOL_OK;
+    const struct pass *pass = &s->pass;
+    kith_hit *const hits = pass->hits + from * s->k;
+    const void *const queries = pass_query(pass, from);
+    kith_search_stats stats = {.size = sizeof stats};
+    kith_replicas_report report = {.size = sizeof report};
+    const kith_status status =
+        s->layout.replicas
+            ? kith_replicas_search(s->layout.replicas, queries, n, &pass->options, hits, &report)
+            : kith_index_search(s->layout.index, queries, n, &pass->options, hits, &stats);
+    *distances += stats.distances + report.distances;
+    return !status;
 }
 
-/* One query a call, as the walk's searchers are asked. */
-static bool scan_all(struct search *s, struct sentence *why)
+static bool ask_in_batches(struct search *s, struct sentence *why)
 {
     const double start = seconds_now();
-    for (size_t i = 0; i < s->pass.count; i++) {
+    for (size_t from = 0; from < s->pass.count; from += s->batch) {
+        const size_t left = s->pass.count - from, n = left < s->batch ? left : s->batch;
         const double begin = seconds_now();
-        if (kith_index_search(s->index, pass_query(&s->pass, i), 1, &s->pass.options,
-                              s->pass.hits + i * s->k, NULL))
+        if (!ask(s, from, n, &s->pass.distances))
             return sentence_fail(why, "%s", kith_last_error());
-        s->pass.latency_us[i] = (seconds_now() - begin) * 1e6;
+        s->pass.latency_us[s->calls++] = (seconds_now() - begin) * 1e6;
         if (interrupt_pending())
-            return sentence_fail(why, "interrupted after %zu of %zu queries", i + 1, s->pass.count);
+            return sentence_fail(why, "interrupted after %zu of %zu queries", from + n,
+                                 s->pass.count);
     }
     s->pass.seconds = seconds_now() - start;
-    kith_store_stats stats = {.size = sizeof stats};
-    if (kith_store_stat(s->store, &stats))
-        return sentence_fail(why, "%s", kith_last_error());
-    s->pass.distances = stats.live * s->pass.count;
     return true;
+}
+
+/* Searchers of the host where its own graph is walked and nobody wants batches. */
+static bool ask_all(struct search *s, struct sentence *why)
+{
+    const bool searchers = s->layout.graph && !s->layout.replicas && s->batch == 1;
+    s->calls = searchers ? s->pass.count : 0;
+    return searchers ? pass_run(&s->pass, why) : ask_in_batches(s, why);
 }
 
 static bool write_rows(const struct search *s, struct sentence *why)
@@ -117,19 +115,27 @@ static void show(const struct search *s, bool json)
 {
     char text[HUMAN_SIZE];
     const double queries = (double)s->pass.count, qps = queries / s->pass.seconds;
-    json_t *latency = result_percentiles(s->pass.latency_us, s->pass.count);
+    json_t *latency = result_percentiles(s->pass.latency_us, s->calls);
+    json_t *copies = s->layout.replicas ? copies_json(s->layout.replicas) : json_array();
     if (json) {
-        terminal_json(json_pack(
-            "{s:I, s:I, s:I, s:s, s:s, s:I, s:f, s:o, s:f}", "queries", (json_int_t)s->pass.count,
-            "k", (json_int_t)s->k, "ef", (json_int_t)(s->graph ? s->pass.options.ef : 0), "index",
-            s->graph ? "hnsw" : "flat", "device", s->device ? s->device : "cpu", "threads",
-            (json_int_t)s->pass.threads, "qps", qps, "latency_us", latency, "distances_per_query",
-            (double)s->pass.distances / queries));
+        const char *const device = s->wish.devices        ? s->wish.devices
+                                   : s->wish.layout.count ? "all"
+                                                          : "cpu";
+        terminal_json(json_pack("{s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:f, s:o, s:f, s:o}",
+                                "queries", (json_int_t)s->pass.count, "k", (json_int_t)s->k, "ef",
+                                (json_int_t)(s->layout.graph ? s->pass.options.ef : 0), "index",
+                                s->layout.graph ? "hnsw" : "flat", "device", device, "threads",
+                                (json_int_t)s->pass.threads, "batch", (json_int_t)s->batch, "qps",
+                                qps, "latency_us", latency, "distances_per_query",
+                                (double)s->pass.distances / queries, "copies", copies));
         return;
     }
     printf("%s queries, %.0f a second, p50 %.0f us, p99 %.0f us, %.0f distances each\n",
            human_count(text, s->pass.count), qps, json_real_value(json_object_get(latency, "p50")),
            json_real_value(json_object_get(latency, "p99")), (double)s->pass.distances / queries);
+    if (json_array_size(copies))
+        copies_print(stdout, copies);
+    json_decref(copies);
     json_decref(latency);
 }
 
@@ -138,12 +144,12 @@ static int run(struct search *s, bool json)
     struct hardware hardware;
     struct sentence why;
     hardware_read(&hardware);
-    s->pass.index = s->index;
-    s->pass.threads = s->threads ? s->threads : hardware.threads_allowed;
+    s->pass.index = s->layout.index;
+    s->pass.threads = s->wish.threads ? s->wish.threads : hardware.threads_allowed;
     s->pass.threads = s->pass.threads ? s->pass.threads : 1;
     s->pass.hits = heap_alloc(s->pass.count * s->k, sizeof *s->pass.hits);
     s->pass.latency_us = heap_alloc(s->pass.count, sizeof *s->pass.latency_us);
-    if (!(s->graph ? pass_run(&s->pass, &why) : scan_all(s, &why)))
+    if (!ask_all(s, &why))
         return terminal_fail(interrupt_pending() ? TOOL_INTERRUPTED : TOOL_FAILED, "%s", why.text);
     if (s->out && !write_rows(s, &why))
         return terminal_fail(TOOL_FAILED, "%s", why.text);
@@ -158,7 +164,7 @@ static int search(const char *path, struct search *s, bool json)
         return terminal_fail(TOOL_FAILED, "%s", why.text);
     s->pass.options = kith_search_defaults(s->k);
     s->pass.options.ef = s->ef ? s->ef : s->pass.options.ef;
-    s->pass.options.threads = s->threads;
+    s->pass.options.threads = s->wish.threads;
     s->pass.options.rerank = (float)s->rerank;
     s->pass.options.slack = (float)s->slack;
     int code = store_open(path, KITH_OPEN_READ_ONLY, &s->store);
@@ -166,10 +172,10 @@ static int search(const char *path, struct search *s, bool json)
         return code;
     s->shape.size = sizeof s->shape;
     kith_store_describe(s->store, &s->shape);
-    code = read_queries(s) ? open_index(s) : TOOL_FAILED;
+    code = read_queries(s) ? layout_of_store(s->store, &s->wish, &s->layout) : TOOL_FAILED;
     if (code == TOOL_OK)
         code = run(s, json);
-    kith_index_close(s->index);
+    layout_close(&s->layout);
     kith_store_close(s->store);
     matrix_free(&s->matrix);
     free(s->pass.hits);
@@ -179,7 +185,7 @@ static int search(const char *path, struct search *s, bool json)
 
 int search_main(int argc, char **argv)
 {
-    struct search s = {.k = 10};
+    struct search s = {.k = 10, .batch = 1};
     const struct option_spec options[] = {
         {"queries", 'q', OPTION_TEXT, &s.queries, "FILE", "of vectors, in any format of `import`",
          0, 0, NULL},
@@ -192,9 +198,12 @@ int search_main(int argc, char **argv)
          1000, NULL},
         {"slack", 0, OPTION_F64, &s.slack, "S",
          "end a walk whose next row is farther than the k-th by S", 0, 1000, NULL},
-        {"device", 'd', OPTION_TEXT, &s.device, "D", "an id of `kith devices`; default cpu", 0, 0,
-         NULL},
-        {"threads", 't', OPTION_U32, &s.threads, "N", "default all", 1, 1024, NULL},
+        {"device", 'd', OPTION_TEXT, &s.wish.devices, "D",
+         "an id of `kith devices`, or several with --replicas; default cpu", 0, 0, NULL},
+        {"replicas", 0, OPTION_U32_LIST, &s.wish.layout, "P,C",
+         "P partitions, C copies of each, on the devices; default of all", 1, 65536, NULL},
+        {"batch", 'b', OPTION_U32, &s.batch, "N", "queries in a call; default 1", 1, 1e9, NULL},
+        {"threads", 't', OPTION_U32, &s.wish.threads, "N", "default all", 1, 1024, NULL},
         {"out", 'o', OPTION_TEXT, &s.out, "FILE.ibin", "row numbers, k a query; -1: no further row",
          0, 0, NULL},
     };
@@ -203,7 +212,9 @@ int search_main(int argc, char **argv)
         .operands = "STORE",
         .about = "Finds the nearest rows of a store for every vector of a file.",
         .examples = "kith search my.kith --queries q.fvecs -k 10 --ef 50 --out found.ibin\n"
-                    "kith search my.kith --queries q.npy --json",
+                    "kith search my.kith --queries q.npy --json\n"
+                    "kith search my.kith --queries q.npy --device ocl0 --batch 1000\n"
+                    "kith search my.kith --queries q.npy --replicas 1,2 --device cpu,ocl0",
         .options = options,
         .option_count = COUNT_OF(options),
         .operands_least = 1,

@@ -29,7 +29,7 @@ struct pass survey_pass(const struct survey *survey, const char *isa, uint32_t t
                         .options = kith_search_defaults(b->wishes.k),
                         .threads = threads,
                         .queries = b->data.queries.data,
-                        .query_bytes = kith_vector_bytes(b->data.type, b->data.queries.dim),
+                        .query_bytes = element_bytes(b->data.queries.element) * b->data.queries.dim,
                         .count = b->data.queries.rows};
     pass.options.ef = ef;
     pass.options.rerank = (float)b->wishes.rerank;
@@ -177,6 +177,14 @@ bool survey_run(struct survey *survey, struct sentence *why)
             return false;
     drop_needless(survey);
     return true;
+}
+
+struct u32_list survey_widths(const struct survey *survey)
+{
+    struct u32_list list = {.count = survey->count};
+    for (size_t i = 0; i < survey->count; i++)
+        list.item[i] = survey->width[i].ef;
+    return list;
 }
 
 void survey_free(struct survey *survey)

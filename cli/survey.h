@@ -36,6 +36,9 @@ struct survey {
 bool survey_run(struct survey *survey, struct sentence *why);
 void survey_free(struct survey *survey);
 
+/* Those that it chose, ef growing. */
+struct u32_list survey_widths(const struct survey *survey);
+
 /* One pass over all queries at `ef` on any instruction set; the caller gives back the arrays. */
 bool survey_width(const struct survey *survey, const char *isa, uint32_t ef, struct width *out,
                   struct sentence *why);

@@ -19,9 +19,10 @@ static void show_json(const struct tune *t, const struct promise *p)
         "{s:s, s:I, s:I, s:f, s:f, s:o}", "walk", t->bench.walked, "k", (json_int_t)o->k, "ef",
         (json_int_t)o->ef, "rerank", (double)o->rerank, "slack", (double)o->slack, "prefetch_lines",
         chosen ? json_null() : json_integer((json_int_t)o->prefetch_lines));
-    terminal_json(json_pack("{s:f, s:b, s:o, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "wanted",
-                            t->wanted, "reached", p->recall.strict >= t->wanted, "settings",
-                            settings, "queries_to_choose", (json_int_t)t->chooses.count, "queries",
+    terminal_json(json_pack("{s:s*, s:f, s:b, s:o, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}",
+                            "store", t->by_row ? t->bench.data.name : NULL, "wanted", t->wanted,
+                            "reached", p->recall.strict >= t->wanted, "settings", settings,
+                            "queries_to_choose", (json_int_t)t->chooses.count, "queries",
                             (json_int_t)t->reports.count, "recall", p->recall.strict, "recall_annb",
                             p->recall.annb, "qps", 1 / p->seconds, "p50_us", p->p50_us, "p99_us",
                             p->p99_us, "distances_per_query", p->distances));
@@ -78,6 +79,13 @@ static int tune(struct tune *t, bool json)
     return TOOL_OK;
 }
 
+int tune_check_queries(const struct bench *b)
+{
+    return b->data.queries.rows < 2
+               ? terminal_fail(TOOL_USAGE, "one query cannot be split: two or more are needed")
+               : TOOL_OK;
+}
+
 static int run(struct tune *t, int argc, char **argv, bool json)
 {
     struct bench *b = &t->bench;
@@ -86,10 +94,13 @@ static int run(struct tune *t, int argc, char **argv, bool json)
     hardware_read(&hardware);
     b->threads = b->wishes.threads ? b->wishes.threads : hardware.threads_allowed;
     b->threads = b->threads ? b->threads : 1;
-    if ((code = bench_open_data(b)) || (code = bench_check_graph(b)))
+    if (tune_is_store(b->wishes.data.data, &b->store)) {
+        code = tune_open_store(t, b->wishes.data.data);
+        return code ? code : tune(t, json);
+    }
+    if ((code = bench_open_data(b)) || (code = bench_check_graph(b)) ||
+        (code = tune_check_queries(b)))
         return code;
-    if (b->data.queries.rows < 2)
-        return terminal_fail(TOOL_USAGE, "one query cannot be split: two or more are needed");
     if (*b->data.note)
         terminal_note("%s", b->data.note);
     b->result = result_new(&b->data, argc, argv);
@@ -125,14 +136,17 @@ int tune_main(int argc, char **argv)
     };
     const struct syntax syntax = {
         .verb = "tune",
-        .operands = "[DATA]",
+        .operands = "[DATA | STORE]",
         .about =
             "Builds a graph, finds the quickest search that reaches a recall on one half of the\n"
             "queries, and measures it on the other half. DATA is a name from `kith data ls` or a\n"
-            "file; the default is " DATASET_DEFAULT ".",
+            "file; the default is " DATASET_DEFAULT
+            ". Of a STORE the graph that `kith build` made\n"
+            "is tuned, with the queries of a file.",
         .examples =
             "kith tune --recall 0.99\n"
             "kith tune base.fbin --queries q.fbin --metric cosine -k 100\n"
+            "kith tune my.kith --queries q.fbin          the graph beside a store\n"
             "kith tune base.fbin --walk sq4 --json       for scripts; exit 4: not reached\n",
         .options = options,
         .option_count = COUNT_OF(options),

@@ -1,5 +1,5 @@
-/* tune.h - what the two parts of `kith tune` share. tune.c owns the data, tune_choose.c finds and
- * times settings.
+/* tune.h - what the parts of `kith tune` share. tune.c owns the data, tune_store.c takes them from
+ * a store, tune_choose.c finds and times settings.
  */
 #ifndef TUNE_H
 #define TUNE_H
@@ -27,6 +27,7 @@ struct tune {
     struct bench bench;
     double wanted;
     kith_index *graph;
+    bool by_row; /* the judge knows rows by their numbers in the store, not by keys */
     struct half chooses, reports;
     struct kind kinds[TUNE_KINDS_MOST];
     size_t count;
@@ -38,6 +39,16 @@ struct promise {
     struct recall recall;
     double seconds, p50_us, p99_us, distances;
 };
+
+/* TOOL_USAGE, after a sentence, when there are too few queries to divide. */
+int tune_check_queries(const struct bench *bench);
+
+/* True when the file is a store, which is then open for reading. */
+bool tune_is_store(const char *path, kith_store **out);
+
+/* In place of the steps of bench.h: bench.store is open, its graph is loaded, and all else that
+ * settings are judged by is made of both. Returns a tool_exit after a sentence, or TOOL_OK. */
+int tune_open_store(struct tune *tune, const char *path);
 
 /* Divides the queries; afterwards tune_close_halves in any case. */
 void tune_open_halves(struct tune *tune);

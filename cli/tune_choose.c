@@ -70,8 +70,12 @@ static bool ask(const struct tune *t, const struct half *half, const kith_search
     pass->count = half->count;
     pass->hits = half->hits;
     pass->latency_us = half->latency_us + (size_t)round * half->count;
-    if (pass_run(pass, &why))
+    pass->options.f32_queries = t->bench.f32_queries;
+    if (pass_run(pass, &why)) {
+        for (size_t i = 0; i < half->count * options->k && t->by_row; i++)
+            half->hits[i].key = half->hits[i].row;
         return true;
+    }
     terminal_fail(TOOL_FAILED, "%s", why.text);
     return false;
 }

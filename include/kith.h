@@ -340,7 +340,7 @@ KITH_API kith_status kith_store_compact(kith_store *store, kith_progress_fn prog
 /* One device, as it was found. Sizes in bytes, 0 when unknown. */
 typedef struct kith_device_info {
     size_t size;        /* set by the caller: sizeof(kith_device_info) */
-    char id[16];        /* "cpu", "ocl0", "ocl1", ...: what options and --device take */
+    char id[16];        /* "cpu", "ocl0", ...: what options take; "ocl0.1/2": half 1 of 0 and 1 */
     char name[128];     /* the maker's name of it */
     char platform[128]; /* "host", or the OpenCL platform's name */
     char driver[128];   /* the instruction set in use, or the driver's version */
@@ -406,13 +406,21 @@ KITH_API kith_index_options kith_index_defaults(kith_index_kind kind);
 KITH_API kith_status kith_index_create(kith_store *store, const kith_index_options *options,
                                        kith_index **out);
 
-/* Brings the index up to the store: a graph gains every row that is not in it yet, a device
- * receives the rows. Rows that were put since the last build are found all the same, by an exact
- * scan beside the walk. A graph over codes, and over u8, i8 and b1 rows, depends on keys,
- * vectors, their order and the options, not on threads or instruction sets. Errors: ENOMEM,
- * EDEVICE, ECANCELLED (the rows linked so far stay linked). */
+/* Brings the index up to the store: a graph gains every row that is not in it yet and loses those
+ * that are dead, unless they are few; a device receives the rows. Rows put since the last build are
+ * found all the same, by an exact scan beside the walk. A graph over codes, and over u8, i8 and b1
+ * rows, depends on keys, vectors, their order and the options, not on threads or instruction sets.
+ * Errors: ENOMEM, EDEVICE, ECANCELLED (the rows linked so far stay linked). */
 KITH_API kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void *user);
 KITH_API void kith_index_close(kith_index *index);
+
+/* Makes a built graph quicker to search: sketches of its rows, 64 bytes each, tell whose rows need
+ * not be read; some hits in a thousand are then others. For long rows spread in few directions: a
+ * trial decides, *spared (may be NULL) receives the share of distances it saved, and below 0.4 no
+ * sketch is kept. Not saved; dropped by kith_index_build; not used by replicas, nor f32_queries of
+ * integer rows. Like a build, beside no search. Errors: EINVAL (flat, or no nodes), ENOMEM, and
+ * EUNSUPPORTED (4- or 1-bit walks; links not by l2sq of u8, i8 or codes of 192 bytes or more). */
+KITH_API kith_status kith_index_sketch(kith_index *index, float *spared);
 
 /* Keeps the graph of an index beside its store, in the file PATH.graph, and brings it back. It is
  * derived data: whatever happens to that file costs time and no vector. Saving syncs the store
@@ -464,6 +472,7 @@ typedef struct kith_search_stats {
     uint64_t hops;      /* nodes expanded */
     uint64_t reranks;   /* rows measured to rank candidates again, which distances do not count */
     kith_search_mode mode;
+    uint64_t sketches; /* estimates of kith_index_sketch, which distances do not count either */
 } kith_search_stats;
 
 /* Answers nq queries that lie one after the other: hits + i*k holds the k hits of query i, nearest
@@ -490,7 +499,7 @@ KITH_API kith_status kith_searcher_search(kith_searcher *searcher, const void *q
 
 typedef struct kith_index_stats {
     size_t size;          /* set by the caller: sizeof(kith_index_stats) */
-    uint64_t nodes;       /* rows in the index; hnsw: deleted ones too */
+    uint64_t nodes;       /* rows in the index; hnsw: deleted ones too, until a build */
     uint64_t links;       /* hnsw: links in layer 0 */
     uint32_t layers;      /* hnsw: layers in use */
     uint32_t threads;     /* that built it */
@@ -505,6 +514,115 @@ KITH_API kith_status kith_index_stat(const kith_index *index, kith_index_stats *
 /* Checks every invariant of a graph: ids in range, no self or double link, degrees, levels, and
  * that every live node can be reached from the entry. KITH_ECORRUPT with the first violation. */
 KITH_API kith_status kith_index_check(const kith_index *index);
+
+/* ---- Replicas ------------------------------------------------------------------------------
+ * An index on several devices. The rows are dealt to P *partitions* by a hash of their keys, each
+ * with a graph of its own; of each partition there are C *copies* on different devices, the host
+ * among them if it is asked for. A search asks one live copy of each partition and merges what they
+ * find by (distance, row): the answer does not depend on which copies those were, but for floats
+ * that a device rounds otherwise (KITH_WALK_ROWS of float rows). When no copy is left, the host
+ * answers from its own memory.
+ *
+ * A copy that fails is marked, its work is given to another, and it is made anew in the background.
+ * A copy knows the rows of its last refresh; rows put or deleted since are compared or left out on
+ * the host, so a search sees every write that returned before it began.
+ *
+ * Threads: everything but create and close may be called from any thread at any time, beside
+ * writes to the store too. Searches wait while kith_index_build changes the index; close waits for
+ * work under way, of a device that hangs too: a driver may still write to its memory. */
+typedef struct kith_replicas kith_replicas;
+
+typedef struct kith_replicas_options {
+    size_t size;
+    uint32_t partitions;        /* P, 1..64; 1 walks the graph of the index */
+    uint32_t copies;            /* C of each partition, 1..16 */
+    const char *const *devices; /* ids as in kith_device_info; NULL: every usable one */
+    size_t device_count;
+    uint32_t share;       /* 1: copies of one partition may lie on one device */
+    uint32_t partial;     /* 1: what nobody answers for is left out and the report says so, where it
+                             is KITH_EDEVICE else */
+    uint32_t host;        /* 0: the host answers for what no copy answers for; 1: it does not */
+    uint32_t deadline_ms; /* of one piece of work; 0: 8 times what is expected, at least 2 s */
+    uint64_t memory_bytes; /* at most, on each OpenCL device; 0: 80 % of what it has */
+    uint32_t threads;      /* of host copies, and of building graphs; 0: all */
+} kith_replicas_options;
+KITH_API kith_replicas_options kith_replicas_defaults(uint32_t partitions, uint32_t copies);
+
+/* Places copies of a built hnsw index, or of a flat one, where measured speed and memory say, and
+ * sends them the rows. For P > 1 the graphs are built first, with the options of the index. The
+ * index must outlive *out. Errors: EINVAL (zero devices, more copies than devices without `share`,
+ * rows that are not built), ENODEVICE (an id that is absent or unusable), EDEVICE, ENOMEM (the rows
+ * of a partition do not fit anywhere), EUNSUPPORTED (a graph over KITH_WALK_SQ4 or _SQ1 codes, or
+ * more dimensions than a device's local memory takes), ECANCELLED. */
+KITH_API kith_status kith_replicas_create(kith_index *index, const kith_replicas_options *options,
+                                          kith_progress_fn progress, void *user,
+                                          kith_replicas **out);
+KITH_API void kith_replicas_close(kith_replicas *replicas);
+
+typedef struct kith_replicas_report {
+    size_t size;                       /* set by the caller: sizeof(kith_replicas_report) */
+    uint64_t distances, hops, reranks; /* sums, as in kith_search_stats */
+    uint64_t rows, rows_searched;      /* live rows; those that were answered for: fewer only with
+                                          `partial` */
+    uint32_t ef;                       /* kept by the walk in each partition */
+    uint32_t retries;                  /* pieces of work that were given out again */
+    uint32_t on_host;                  /* pieces that no copy took */
+    kith_search_mode mode;
+} kith_replicas_report;
+
+/* As kith_index_search; `ef` is shared out among the partitions. report may be NULL. Errors: as
+ * there, EDEVICE. */
+KITH_API kith_status kith_replicas_search(kith_replicas *replicas, const void *queries, size_t nq,
+                                          const kith_search_options *options, kith_hit *hits,
+                                          kith_replicas_report *report);
+
+/* The same in two halves: queries and hits must stay until the ticket is waited for, which every
+ * ticket must be; that frees it. poll sets *done to 1 when wait would not block. Small requests of
+ * several threads with equal options are answered together. */
+typedef struct kith_ticket kith_ticket;
+KITH_API kith_status kith_replicas_submit(kith_replicas *replicas, const void *queries, size_t nq,
+                                          const kith_search_options *options, kith_hit *hits,
+                                          kith_ticket **out);
+KITH_API kith_status kith_replicas_poll(const kith_ticket *ticket, uint32_t *done);
+KITH_API kith_status kith_replicas_wait(kith_ticket *ticket, kith_replicas_report *report);
+
+/* Brings every copy up to the store and to the graph of the index, one after the other: searches
+ * go on with the others. Call it after kith_index_build. Errors: as create; a copy whose device
+ * fails is marked, and the rest go on. */
+KITH_API kith_status kith_replicas_refresh(kith_replicas *replicas, kith_progress_fn progress,
+                                           void *user);
+
+/* Gives a further device a copy of the partition that needs one most, and takes a device's copies
+ * away: its work is finished or given to others first. Errors: as create; ENOTFOUND (drop: a device
+ * without copies), EINVAL (add: one that has them). */
+KITH_API kith_status kith_replicas_add(kith_replicas *replicas, const char *device);
+KITH_API kith_status kith_replicas_drop(kith_replicas *replicas, const char *device);
+
+typedef enum kith_copy_state {
+    KITH_COPY_OK,
+    KITH_COPY_SUSPECT, /* a deadline has passed: others are asked first */
+    KITH_COPY_DEAD,    /* an error, or a second deadline: it is asked no more */
+    KITH_COPY_PROBING  /* it is being made anew */
+} kith_copy_state;
+
+typedef struct kith_copy_info {
+    size_t size; /* set by the caller: sizeof(kith_copy_info) */
+    uint32_t partition;
+    char device[16];
+    kith_copy_state state;
+    uint64_t rows;    /* that it holds */
+    uint64_t bytes;   /* of memory, on its device */
+    uint64_t lsn;     /* of the store, when it was refreshed */
+    uint64_t digest;  /* of what it holds: equal for all copies of a partition at one LSN */
+    uint64_t queries; /* answered so far, each partition of a query counted */
+    double queries_per_second; /* measured, a moving average; 0: not yet */
+    char reason[256];          /* of the last failure; "" when there was none */
+} kith_copy_info;
+
+/* Copy i from 0, partition by partition. ENOTFOUND beyond the last. */
+KITH_API kith_status kith_replicas_copy(const kith_replicas *replicas, size_t i,
+                                        kith_copy_info *out);
+KITH_API const char *kith_copy_state_name(kith_copy_state state); /* "ok", ...; NULL if unknown */
 
 /* ---- Exact neighbours of a matrix --------------------------------------------------------- */
 

@@ -1,10 +1,10 @@
 /* again.c - linking rows that the graph has seen: see builder.h.
  *
  * Two reasons: a second pass over a graph that was built, and rows whose number was given to
- * another vector while the graph lay in its file. Both keep their tree links, so that everything
- * stays reachable, and choose the others anew; links of strangers to them stay until they are
- * pruned. Such nodes are in the graph while the batch walks it: their own lists are written after
- * all walks.
+ * another vector while the graph lay in its file. The first keep their tree links, so that
+ * everything stays reachable, and choose the others anew; links of strangers to them stay until
+ * they are pruned. They are in the graph while the batch walks it: their own lists are written
+ * after all walks. The second have no node any more (unlink.c) and get one like a new row.
  *
  * Which ids stand for a row in the layers above is written down nowhere; a table of the way up is
  * made for the purpose.
@@ -69,10 +69,10 @@ static kith_status add_absent(ki_builder *b, uint32_t row, const void *key, size
 static kith_status add_row(ki_builder *b, const ways *w, uint32_t row, bool *full)
 {
     uint32_t ids[KI_LAYERS_MAX];
-    const void *key;
-    size_t key_len;
+    unsigned char key[KI_KEY_MAX];
+    const size_t key_len = ki_build_key(b, row, key);
     *full = false;
-    if (!ki_store_key(b->graph->engine, row, &key, &key_len))
+    if (!key_len)
         return KITH_OK;
     if (b->graph->level[row] == KI_ABSENT)
         return add_absent(b, row, key, key_len, full);

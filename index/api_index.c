@@ -1,8 +1,8 @@
 /* api_index.c - the public calls that make, build, judge and describe an index. */
 #include "index/objects.h"
 #include "index/checks.h"
+#include "index/device_name.h"
 #include "index/host.h"
-#include <stdlib.h>
 #include <time.h>
 
 kith_index_options kith_index_defaults(kith_index_kind kind)
@@ -35,45 +35,30 @@ static kith_status check_options(const kith_index_options *o)
     return KITH_OK;
 }
 
-/* "cpu" or NULL: *ordinal is -1; "oclN": N. */
-static kith_status parse_device(const char *name, long *ordinal)
-{
-    *ordinal = -1;
-    if (!name || !*name || !strcmp(name, "cpu"))
-        return KITH_OK;
-    char *end = NULL;
-    if (!strncmp(name, "ocl", 3) && name[3] >= '0' && name[3] <= '9') {
-        *ordinal = strtol(name + 3, &end, 10);
-        if (!*end && *ordinal < 10000)
-            return KITH_OK;
-    }
-    return ki_fail(KITH_ENODEVICE, "'%.40s' is no device; there are cpu, ocl0, ocl1, ...", name);
-}
-
-static kith_status open_flat(kith_index *index, long ordinal)
+static kith_status open_flat(kith_index *index, const ki_device_name *name)
 {
     ki_device *device = NULL;
     const kith_store *store = index->store;
-    kith_status status = ordinal < 0
+    kith_status status = name->host
                              ? ki_host_open(&index->kernels, index->options.threads, &device)
-                             : ki_opencl_open((uint32_t)ordinal, &device);
+                             : ki_opencl_open(name->ordinal, name->part, name->parts, &device);
     if (status)
         return status;
-    return ki_flat_open(device, ordinal < 0, &index->kernels, store->engine, &store->options,
+    return ki_flat_open(device, name->host, &index->kernels, store->engine, &store->options,
                         index->options.threads, &index->flat);
 }
 
-static kith_status open_graph(kith_index *index, long ordinal)
+static kith_status open_graph(kith_index *index, const ki_device_name *name)
 {
     const kith_index_options *o = &index->options;
     kith_status status = ki_choose_walk(&index->store->options, &index->options);
     if (status)
         return status;
-    if (ordinal >= 0)
+    if (!name->host)
         return ki_fail(KITH_EUNSUPPORTED,
-                       "a graph cannot be walked on 'ocl%ld'; OpenCL devices "
+                       "a graph cannot be walked on 'ocl%u'; OpenCL devices "
                        "take flat indexes",
-                       ordinal);
+                       (unsigned)name->ordinal);
     ki_graph_options options = {index->store->options.dim, o->m, o->ef_construction, o->alpha,
                                 o->seed};
     return ki_graph_open(index->store->engine, &options, &index->graph);
@@ -84,12 +69,12 @@ kith_status kith_index_create(kith_store *store, const kith_index_options *optio
 {
     kith_index_options defaults = kith_index_defaults(KITH_HNSW), chosen;
     uint64_t features = 0;
-    long ordinal = -1;
+    ki_device_name device;
     kith_status status = ki_read_options(options, &defaults, sizeof defaults, &chosen);
     if (!status)
         status = check_options(&chosen);
     if (!status)
-        status = parse_device(chosen.device, &ordinal);
+        status = ki_parse_device(chosen.device, &device);
     if (!status)
         status = ki_choose_features(chosen.cpu, &features);
     if (status)
@@ -100,10 +85,15 @@ kith_status kith_index_create(kith_store *store, const kith_index_options *optio
     chosen.device = chosen.cpu = NULL;
     index->store = store;
     index->options = chosen;
+    pthread_rwlockattr_t attributes; /* many readers must not keep a build out */
+    pthread_rwlockattr_init(&attributes);
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&index->gate, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
     ki_kernels_fill(features, &index->kernels);
     index->kernel = &index->kernels.at[store->options.metric][store->options.type];
     ki_store_pin(store->engine);
-    status = chosen.kind == KITH_FLAT ? open_flat(index, ordinal) : open_graph(index, ordinal);
+    status = chosen.kind == KITH_FLAT ? open_flat(index, &device) : open_graph(index, &device);
     if (status)
         kith_index_close(index);
     else
@@ -118,6 +108,7 @@ void kith_index_close(kith_index *index)
     ki_graph_close(index->graph);
     ki_flat_close(index->flat);
     ki_store_unpin(index->store->engine);
+    pthread_rwlock_destroy(&index->gate);
     ki_free(index);
 }
 
@@ -132,8 +123,11 @@ kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void 
 {
     double start = seconds_now();
     uint32_t threads = index->options.threads;
+    pthread_rwlock_wrlock(&index->gate);
+    index->builds++;
     kith_status status =
         index->graph ? ki_index_link(index, progress, user) : ki_flat_refresh(index->flat);
+    pthread_rwlock_unlock(&index->gate);
     index->build_seconds += seconds_now() - start;
     index->build_threads = threads ? threads : ki_processor_count();
     return status;

@@ -5,6 +5,7 @@
  */
 #include "index/build.h"
 #include "index/objects.h"
+#include "index/sketch.h"
 #include "index/trial.h"
 
 /* The least share of true neighbours among those by codes; 0.99 and more is usual. */
@@ -131,6 +132,8 @@ kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *us
     if (!status) {
         ki_index_measure(index, &options);
         index->graph->brief_ready = false;
+        ki_sketch_close(index->graph->sketch);
+        index->graph->sketch = NULL;
         status = ki_graph_build(index->graph, &options);
         kith_status shortened = ki_index_shorten(index, workers);
         status = status ? status : shortened;

@@ -127,10 +127,13 @@ kith_status kith_index_load(kith_index *index, kith_progress_fn progress, void *
     if (!status)
         status = ki_graph_fill(&reader, graph, workers, progress, user);
     ki_graph_reader_close(&reader);
+    pthread_rwlock_wrlock(&index->gate);
+    index->builds++;
     if (!status)
         status = adopt(index, graph, workers);
     else
         ki_graph_close(graph);
+    pthread_rwlock_unlock(&index->gate);
     ki_workers_close(workers);
     return status;
 }

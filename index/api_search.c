@@ -7,17 +7,13 @@
 #include "index/searcher.h"
 #include "index/checks.h"
 
-enum { GRAIN = 64, LANES = 2 };
+enum { GRAIN = 64 };
 
 typedef struct batch {
+    ki_search_batch walks; /* hits are written when all is well */
     kith_index *index;
-    const unsigned char *queries;
-    size_t query_bytes;
     bool mixed; /* queries are f32, rows are not */
-    uint32_t k;
-    uint64_t *answers; /* k a query: hits are written when all is well */
     kith_hit *hits;
-    kith_searcher **searchers; /* LANES a worker */
 } batch;
 
 /* A searcher with a hop that is open, while it is busy. */
@@ -28,7 +24,7 @@ typedef struct lane {
 } lane;
 
 /* Takes queries until one has a hop to open. */
-static kith_status begin_next(const batch *b, lane *l, size_t *next, size_t last)
+static kith_status begin_next(const ki_search_batch *b, lane *l, size_t *next, size_t last)
 {
     kith_status status = KITH_OK;
     l->busy = false;
@@ -44,7 +40,7 @@ static kith_status begin_next(const batch *b, lane *l, size_t *next, size_t last
     return status;
 }
 
-static kith_status advance(const batch *b, lane *l, size_t *next, size_t last)
+static kith_status advance(const ki_search_batch *b, lane *l, size_t *next, size_t last)
 {
     kith_status status = ki_walk_close(&l->searcher->walker);
     if (status)
@@ -59,18 +55,18 @@ static kith_status advance(const batch *b, lane *l, size_t *next, size_t last)
 
 static kith_status walk_job(void *context, uint32_t worker, size_t first, size_t last)
 {
-    const batch *b = context;
-    lane lanes[LANES];
+    const ki_search_batch *b = context;
+    lane lanes[KI_LANES];
     size_t next = first, busy = 0;
     kith_status status = KITH_OK;
-    for (size_t i = 0; i < LANES && !status; i++) {
-        lanes[i].searcher = b->searchers[worker * LANES + i];
+    for (size_t i = 0; i < KI_LANES && !status; i++) {
+        lanes[i].searcher = b->searchers[worker * KI_LANES + i];
         status = begin_next(b, &lanes[i], &next, last);
         busy += lanes[i].busy;
     }
     while (busy && !status) {
         busy = 0;
-        for (size_t i = 0; i < LANES && !status; i++) {
+        for (size_t i = 0; i < KI_LANES && !status; i++) {
             if (lanes[i].busy)
                 status = advance(b, &lanes[i], &next, last);
             busy += lanes[i].busy;
@@ -79,11 +75,17 @@ static kith_status walk_job(void *context, uint32_t worker, size_t first, size_t
     return status;
 }
 
+kith_status ki_search_all(ki_search_batch *walks, size_t nq, ki_workers *crew)
+{
+    return ki_workers_run(crew, nq, GRAIN, walk_job, walks);
+}
+
 static kith_status hits_job(void *context, uint32_t worker, size_t first, size_t last)
 {
     const batch *b = context;
     for (size_t i = first; i < last; i++)
-        ki_fill_hits(b->searchers[worker * LANES], b->answers + i * b->k, b->hits + i * b->k);
+        ki_fill_hits(b->walks.searchers[worker * KI_LANES], b->walks.answers + i * b->walks.k,
+                     b->hits + i * b->walks.k);
     return KITH_OK;
 }
 
@@ -96,66 +98,53 @@ static kith_status search_graph(batch *b, size_t nq, const kith_search_options *
     kith_status status = ki_workers_open(wanted < useful ? wanted : (uint32_t)useful, &crew);
     if (status)
         return status;
-    uint32_t searchers = LANES * ki_workers_count(crew);
-    b->searchers = ki_zalloc(searchers * sizeof *b->searchers);
-    b->answers = ki_alloc(nq * b->k * sizeof *b->answers);
-    if (!b->searchers || !b->answers)
-        status = ki_no_memory("answers", nq * b->k * sizeof *b->answers);
+    ki_search_batch *walks = &b->walks;
+    uint32_t searchers = KI_LANES * ki_workers_count(crew);
+    walks->searchers = ki_zalloc(searchers * sizeof *walks->searchers);
+    walks->answers = ki_alloc(nq * walks->k * sizeof *walks->answers);
+    if (!walks->searchers || !walks->answers)
+        status = ki_no_memory("answers", nq * walks->k * sizeof *walks->answers);
     for (uint32_t i = 0; i < searchers && !status; i++)
-        status = kith_searcher_create(b->index, options, NULL, &b->searchers[i]);
+        status = kith_searcher_create(b->index, options, NULL, &walks->searchers[i]);
     if (!status)
-        status = ki_workers_run(crew, nq, GRAIN, walk_job, b);
+        status = ki_search_all(walks, nq, crew);
     if (!status)
         status = ki_workers_run(crew, nq, 1024, hits_job, b);
-    for (uint32_t i = 0; b->searchers && i < searchers; i++) {
-        if (b->searchers[i]) {
-            stats->distances += b->searchers[i]->walker.distances;
-            stats->hops += b->searchers[i]->walker.hops;
-            stats->reranks += b->searchers[i]->ranker.reranks;
-            stats->mode = b->searchers[i]->mode;
+    for (uint32_t i = 0; walks->searchers && i < searchers; i++) {
+        kith_searcher *searcher = walks->searchers[i];
+        if (searcher) {
+            stats->distances += searcher->walker.distances;
+            stats->hops += searcher->walker.hops;
+            stats->sketches += searcher->walker.sketches;
+            stats->reranks += searcher->ranker.reranks;
+            stats->mode = searcher->mode;
         }
-        kith_searcher_close(b->searchers[i]);
+        kith_searcher_close(searcher);
     }
-    ki_free(b->searchers);
-    ki_free(b->answers);
+    ki_free(walks->searchers);
+    ki_free(walks->answers);
     ki_workers_close(crew);
     return status;
-}
-
-/* The bits of x > 0, as the kernels of b1 rows take them from a float: exact ranking wants both
- * sides as they are stored. */
-static kith_status pack_bits(const batch *b, size_t nq, uint32_t dim, unsigned char **out)
-{
-    const size_t row_bytes = kith_vector_bytes(KITH_B1, dim);
-    unsigned char *bits = ki_zalloc(nq * row_bytes);
-    if (!bits)
-        return ki_no_memory("queries as bits", nq * row_bytes);
-    for (size_t i = 0; i < nq; i++) {
-        const float *query = (const void *)(b->queries + i * b->query_bytes);
-        for (uint32_t j = 0; j < dim; j++)
-            bits[i * row_bytes + j / 8] |= (unsigned char)((query[j] > 0) << j % 8);
-    }
-    *out = bits;
-    return KITH_OK;
 }
 
 static kith_status search_flat(const batch *b, size_t nq, kith_search_stats *stats)
 {
     const kith_store *store = b->index->store;
     const kith_type type = store->options.type;
-    ki_queries queries = {b->queries, b->query_bytes, nq, ki_pairing_of(type, b->mixed), b->mixed};
+    ki_queries queries = {b->walks.queries, b->walks.query_bytes, nq, ki_pairing_of(type, b->mixed),
+                          b->mixed};
     unsigned char *bits = NULL;
     kith_status status = KITH_OK;
-    ki_ranked *ranked = ki_alloc(nq * b->k * sizeof *ranked);
+    ki_ranked *ranked = ki_alloc(nq * b->walks.k * sizeof *ranked);
     if (!ranked)
-        return ki_no_memory("answers", nq * b->k * sizeof *ranked);
+        return ki_no_memory("answers", nq * b->walks.k * sizeof *ranked);
     if (b->mixed && type == KITH_B1) {
-        status = pack_bits(b, nq, store->options.dim, &bits);
+        status = ki_pack_bits(&queries, store->options.dim, &bits);
         queries = (ki_queries){bits, kith_vector_bytes(type, store->options.dim), nq, KI_B1, false};
     }
     if (!status)
-        status = ki_flat_search(b->index->flat, &queries, b->k, ranked);
-    for (size_t i = 0; i < nq * b->k && !status; i++)
+        status = ki_flat_search(b->index->flat, &queries, b->walks.k, ranked);
+    for (size_t i = 0; i < nq * b->walks.k && !status; i++)
         ki_fill_hit(store, ranked[i].row, ranked[i].distance, &b->hits[i]);
     stats->distances = nq * ki_store_live_count(store->engine);
     ki_free(ranked);
@@ -170,7 +159,7 @@ kith_status kith_index_search(kith_index *index, const void *queries, size_t nq,
     const kith_store_options *so = &index->store->options;
     kith_search_options defaults = kith_search_defaults(10), chosen;
     kith_search_stats counted = {.size = sizeof counted};
-    batch b = {.index = index, .queries = queries, .hits = hits};
+    batch b = {.index = index, .walks.queries = queries, .hits = hits};
     kith_status status = ki_read_options(options, &defaults, sizeof defaults, &chosen);
     if (!status)
         status = ki_check_search(&chosen);
@@ -178,11 +167,11 @@ kith_status kith_index_search(kith_index *index, const void *queries, size_t nq,
         status = ki_check_result(stats);
     kith_type type = ki_query_type(index, &chosen);
     b.mixed = type != so->type;
-    b.k = chosen.k;
-    b.query_bytes = kith_vector_bytes(type, so->dim);
+    b.walks.k = chosen.k;
+    b.walks.query_bytes = kith_vector_bytes(type, so->dim);
     for (size_t i = 0; i < nq && !status; i++)
-        status =
-            ki_check_vector(so->metric, type, so->dim, b.queries + i * b.query_bytes, "query", i);
+        status = ki_check_vector(so->metric, type, so->dim,
+                                 b.walks.queries + i * b.walks.query_bytes, "query", i);
     if (!status && nq)
         status =
             index->graph ? search_graph(&b, nq, &chosen, &counted) : search_flat(&b, nq, &counted);

@@ -19,6 +19,8 @@
  */
 #include "index/build.h"
 #include "index/builder.h"
+#include "index/scan.h"
+#include "index/unlink.h"
 
 enum { BATCH_SHARE = 64, BATCH_SOON = 32, MATES = 256 };
 
@@ -157,6 +159,12 @@ void ki_batch_begin(ki_builder *b)
         b->begin[l] = b->graph->layer[l].count;
 }
 
+size_t ki_build_key(const ki_builder *b, uint32_t row, void *key)
+{
+    const uint64_t *only = b->options->only;
+    return ki_is_live(only, row) ? ki_store_key_copy(b->graph->engine, row, key) : 0;
+}
+
 /* Step 1. A failure cuts the batch short; what was added before it will be linked. */
 static kith_status begin_batch(ki_builder *b, uint32_t table_rows)
 {
@@ -164,11 +172,11 @@ static kith_status begin_batch(ki_builder *b, uint32_t table_rows)
     uint32_t limit = ki_batch_limit(graph);
     ki_batch_begin(b);
     while (b->rows < limit && graph->seen < table_rows) {
-        const void *key;
-        size_t key_len;
+        unsigned char key[KI_KEY_MAX];
         uint32_t row = graph->seen;
+        const size_t key_len = ki_build_key(b, row, key);
         kith_status status;
-        if (ki_store_key(graph->engine, row, &key, &key_len)) {
+        if (key_len) {
             uint32_t level = ki_graph_level(graph, key, key_len);
             if (!ki_batch_has_room(b, level))
                 break;
@@ -184,38 +192,39 @@ static kith_status begin_batch(ki_builder *b, uint32_t table_rows)
     return KITH_OK;
 }
 
-/* Offers n nodes of the batch from `first` on, with their keys. */
-static void offer_keys(const ki_builder *b, ki_linker *linker, uint32_t l, uint32_t id,
-                       const uint32_t *keys, uint32_t first, uint32_t n)
+/* Offers the n mates that are in the walker's hands. */
+static void offer_some(ki_linker *linker, const ki_layer *layer, uint32_t n)
 {
-    ki_pool *pool = &linker->walker.pool;
-    for (uint32_t i = 0; i < n; i++) {
-        bool mate = first + i != id && (l || b->graph->level[first + i] != KI_ABSENT);
-        if (mate && keys[i] <= ki_pool_bound(pool))
-            ki_pool_offer(pool, ki_pool_entry(keys[i], first + i));
-    }
+    ki_walker *walker = &linker->walker;
+    ki_walk_measure(walker, layer, walker->ids, n);
+    for (uint32_t i = 0; i < n; i++)
+        if (walker->keys[i] <= ki_pool_bound(&walker->pool))
+            ki_pool_offer(&walker->pool, ki_pool_entry(walker->keys[i], walker->ids[i]));
 }
 
 /* Offers the other nodes of the batch, which the walk could not reach: their rows lie side by
  * side, so comparing with all of them costs little, and rows that arrive together are often near
  * each other. `keys` are those of layer 0; in other layers, which are short, and for a batch with
- * more dead rows in it than a tile has room for, they are NULL. */
+ * more absent rows in it than a tile has room for, they are NULL. */
 static void offer_mates(const ki_builder *b, ki_linker *linker, uint32_t l, uint32_t id,
                         const uint32_t *keys)
 {
     const ki_layer *layer = &b->graph->layer[l];
     ki_walker *walker = &linker->walker;
-    if (keys) {
-        offer_keys(b, linker, l, id, keys, b->begin[l], layer->count - b->begin[l]);
-        return;
+    uint32_t n = 0;
+    for (uint32_t other = b->begin[l]; other < layer->count; other++) {
+        if (other == id || (!l && b->graph->level[other] == KI_ABSENT))
+            continue;
+        if (!keys)
+            walker->ids[n++] = other;
+        else if (keys[other - b->begin[l]] <= ki_pool_bound(&walker->pool))
+            ki_pool_offer(&walker->pool, ki_pool_entry(keys[other - b->begin[l]], other));
+        if (n == MATES) {
+            offer_some(linker, layer, n);
+            n = 0;
+        }
     }
-    for (uint32_t first = b->begin[l]; first < layer->count; first += MATES) {
-        uint32_t n = layer->count - first < MATES ? layer->count - first : MATES;
-        for (uint32_t i = 0; i < n; i++)
-            walker->ids[i] = first + i;
-        ki_walk_measure(walker, layer, walker->ids, n);
-        offer_keys(b, linker, l, id, walker->keys, first, n);
-    }
+    offer_some(linker, layer, n);
 }
 
 /* Step 2 for one row. Layers that the graph does not have yet get a node without links. */
@@ -370,10 +379,14 @@ static kith_status link_twice(ki_builder *b, uint32_t start)
 
 kith_status ki_graph_build(ki_graph *graph, const ki_build_options *options)
 {
-    const uint32_t table_rows = ki_store_rows(graph->engine), start = graph->seen;
+    const uint32_t table_rows = options->only ? options->rows : ki_store_rows(graph->engine);
+    uint32_t start;
     ki_builder b;
     ki_graph_follow_rows(graph);
     kith_status status = open_builder(graph, options, &b);
+    if (!status)
+        status = ki_build_unlink(&b);
+    start = graph->seen;
     if (!status && graph->loose_count)
         status = link_loose(&b);
     if (!status)

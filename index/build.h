@@ -10,14 +10,17 @@ typedef struct ki_build_options {
     ki_sift_fn sift;
     kith_type type;
     kith_metric metric;
-    uint32_t threads; /* 0: all */
-    uint32_t passes;  /* 2: rows that are new are linked once more in the end */
+    uint32_t threads;     /* 0: all */
+    uint32_t passes;      /* 2: rows that are new are linked once more in the end */
+    const uint64_t *only; /* a bit a row: the others are passed over; NULL: none is */
+    uint32_t rows;        /* with `only`: rows from here on are not looked at */
     kith_progress_fn progress;
     void *user;
 } ki_build_options;
 
-/* Links every live row of the table that the graph has not seen. After ENOMEM or ECANCELLED the
- * graph is whole and holds the rows that were linked until then; graph->seen says how far. */
+/* Links every live row of the table that the graph has not seen, of those it is to look at. After
+ * ENOMEM or ECANCELLED the graph is whole and holds the rows that were linked until then;
+ * graph->seen says how far. */
 kith_status ki_graph_build(ki_graph *graph, const ki_build_options *options);
 
 #endif

@@ -44,6 +44,10 @@ void ki_batch_add_again(ki_builder *builder, uint32_t level, const uint32_t *ids
 /* Walks, links, promotes: see build.c. */
 kith_status ki_batch_link(ki_builder *builder);
 
+/* Copies the key of a row that is to be linked, KI_KEY_MAX bytes at `key`, beside any writer.
+ * Returns its length; 0 for a row that is dead, or that the build is to pass over. */
+size_t ki_build_key(const ki_builder *builder, uint32_t row, void *key);
+
 /* How many rows a batch may have now. */
 uint32_t ki_batch_limit(const ki_graph *graph);
 

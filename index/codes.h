@@ -32,6 +32,8 @@ typedef struct ki_codes {
     ki_slab slab;       /* of row r the code, with its side data */
     uint32_t count;     /* rows below this have codes */
     uint32_t learnt;    /* rows there were when the codec was learnt */
+    uint32_t lessons;   /* how often something was learnt, or loaded: each is another code */
+    uint32_t came;      /* rows that were coded since; a codec may not know their like */
     uint32_t dim;       /* of a code */
     ki_pairing pairing; /* of the kernel that measures codes */
     kith_metric metric; /* and its metric: l2sq or ip */
@@ -41,8 +43,8 @@ typedef struct ki_codes {
 kith_status ki_codes_open(const ki_codes_shape *shape, ki_codes **out);
 void ki_codes_close(ki_codes *codes); /* accepts NULL */
 
-/* Gives every row of the store that has no code one. Learns first where nothing was learnt,
- * or from far fewer rows than there are now: then *renewed is set and every row has a new code. A
+/* Gives every row of the store that has no code one. Learns first where nothing was learnt, or
+ * where half of the rows there are came since: then *renewed is set and every row has a new code. A
  * failure leaves the codes that were there, and *renewed false. */
 kith_status ki_codes_follow(ki_codes *codes, const ki_store *engine, ki_workers *workers,
                             bool *renewed);

@@ -182,6 +182,19 @@ static bool keys_are_exact(const ki_flat *flat)
     return flat->kernel->form != KI_KEY_FLOAT;
 }
 
+kith_status ki_flat_rank(const ki_row_set *set, const ki_rounding *rounding,
+                         const ki_kernel *kernel, const ki_queries *queries,
+                         const ki_candidates *candidates, uint32_t k, ki_workers *workers,
+                         ki_ranked *ranked)
+{
+    const uint32_t have = candidates->have;
+    if (kernel->form == KI_KEY_FLOAT)
+        return ki_rank_all(set, rounding, kernel, queries, candidates, k, workers, ranked);
+    for (size_t i = 0; i < queries->count; i++)
+        ki_rank_exact_keys(kernel->form, candidates->answers + i * have, have, k, ranked + i * k);
+    return KITH_OK;
+}
+
 /* Scans, and ranks again where it must. `answers` holds want + 1 places a query. */
 static kith_status answer_chunk(ki_flat *flat, const ki_row_set *set, const ki_rounding *rounding,
                                 const ki_queries *queries, uint32_t k, uint32_t want,
@@ -191,13 +204,9 @@ static kith_status answer_chunk(ki_flat *flat, const ki_row_set *set, const ki_r
     kith_status status = scan_device(flat, set, queries, want, answers, beyond);
     if (status)
         return status;
-    ki_candidates candidates = {answers, beyond, want};
-    if (!keys_are_exact(flat))
-        return ki_rank_all(set, rounding, flat->kernel, queries, &candidates, k, flat->workers,
-                           ranked);
-    for (size_t i = 0; i < queries->count; i++)
-        ki_rank_exact_keys(flat->kernel->form, answers + i * want, want, k, ranked + i * k);
-    return KITH_OK;
+    const ki_candidates candidates = {answers, beyond, want};
+    return ki_flat_rank(set, rounding, flat->kernel, queries, &candidates, k, flat->workers,
+                        ranked);
 }
 
 /* On the host the rows are where they are: a view of them as of now is all the device needs. */
@@ -256,6 +265,21 @@ kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k,
     ki_free(answers);
     pthread_mutex_unlock(&flat->mutex);
     return status;
+}
+
+kith_status ki_pack_bits(const ki_queries *queries, uint32_t dim, unsigned char **out)
+{
+    const size_t row_bytes = kith_vector_bytes(KITH_B1, dim), bytes = queries->count * row_bytes;
+    unsigned char *bits = ki_zalloc(bytes);
+    if (!bits)
+        return ki_no_memory("queries as bits", bytes);
+    for (size_t i = 0; i < queries->count; i++) {
+        const float *query = ki_query_at(queries, i);
+        for (uint32_t j = 0; j < dim; j++)
+            bits[i * row_bytes + j / 8] |= (unsigned char)((query[j] > 0) << j % 8);
+    }
+    *out = bits;
+    return KITH_OK;
 }
 
 void ki_flat_stat(const ki_flat *flat, uint64_t *rows, uint64_t *bytes)

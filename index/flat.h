@@ -19,6 +19,16 @@ kith_status ki_flat_refresh(ki_flat *flat);
 /* The k nearest live rows of each query, exact as of now. */
 kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k, ki_ranked *ranked);
 
+/* Ranks what a scan found for each query, again by exact distances unless its keys are exact. */
+kith_status ki_flat_rank(const ki_row_set *set, const ki_rounding *rounding,
+                         const ki_kernel *kernel, const ki_queries *queries,
+                         const ki_candidates *candidates, uint32_t k, ki_workers *workers,
+                         ki_ranked *ranked);
+
+/* The bits of x > 0 of f32 queries, nq rows of b1 in *out, which the caller frees: exact ranking
+ * wants both sides as they are stored. */
+kith_status ki_pack_bits(const ki_queries *queries, uint32_t dim, unsigned char **out);
+
 /* What it holds: live rows, and memory on a device (an estimate: rows at the host's stride). */
 void ki_flat_stat(const ki_flat *flat, uint64_t *rows, uint64_t *bytes);
 

@@ -4,7 +4,7 @@
  * choose beforehand. A node is added to all its layers before the first array is changed for
  * good: growing may fail, filling in may not.
  */
-#include "index/graph.h"
+#include "index/sketch.h"
 #include <string.h>
 #include <xxhash.h>
 
@@ -75,8 +75,10 @@ void ki_graph_close(ki_graph *graph)
     ki_arena_close(&graph->level_arena);
     ki_free(graph->loose);
     ki_free(graph->usable);
-    ki_codes_close(graph->codes);
+    if (!graph->lent)
+        ki_codes_close(graph->codes);
     ki_codes_close(graph->brief);
+    ki_sketch_close(graph->sketch);
     ki_free(graph);
 }
 
@@ -197,8 +199,11 @@ void ki_graph_newest(const ki_graph *graph, uint32_t row, uint32_t level, uint32
 
 size_t ki_graph_bytes(const ki_graph *graph)
 {
-    size_t bytes = graph->level_arena.committed + sizeof *graph + ki_codes_bytes(graph->codes) +
-                   ki_codes_bytes(graph->brief);
+    size_t bytes = graph->level_arena.committed + sizeof *graph + ki_codes_bytes(graph->brief);
+    bytes += ki_sketch_bytes(graph->sketch);
+    bytes += graph->lent ? 0 : ki_codes_bytes(graph->codes);
+    bytes += graph->loose ? graph->loose_count * sizeof *graph->loose : 0;
+    bytes += graph->usable ? ((size_t)graph->seen / 64 + 1) * sizeof *graph->usable : 0;
     for (uint32_t l = 0; l < KI_LAYERS_MAX; l++) {
         const ki_layer *layer = &graph->layer[l];
         bytes += layer->links_arena.committed + layer->kept_arena.committed +

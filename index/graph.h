@@ -26,6 +26,8 @@
 
 #define KI_NO_LINK UINT32_MAX
 
+typedef struct ki_sketch ki_sketch;
+
 enum {
     KI_LAYERS_MAX = 16, /* m >= 4, so layer 15 of 2^31 rows holds 2 of them */
     KI_M_MIN = 4,
@@ -60,15 +62,18 @@ typedef struct ki_graph {
     float alpha;
     uint64_t seed;
     uint32_t *loose; /* rows below `seen` that live and are not linked as they are now: numbers that
-                        were given to other vectors while the graph lay in its file; ascending */
+                        were given to other vectors while the graph lay in its file; ascending.
+                        Those that have a node are not usable, until a build takes it out */
     uint32_t loose_count;
     uint64_t *usable; /* a bit a row below `seen`: the node stands for what is in the store; NULL
                          when all do */
     const ki_store *engine;
-    ki_codes *codes;  /* what is measured in place of rows; NULL: the rows are */
-    ki_codes *brief;  /* what searches may measure instead; NULL: nothing shorter */
-    bool brief_ready; /* brief codes are there for every id: false from a build's begin */
-    uint32_t dim;     /* of what is measured */
+    ki_codes *codes;   /* what is measured in place of rows; NULL: the rows are */
+    bool lent;         /* those codes are another graph's */
+    ki_codes *brief;   /* what searches may measure instead; NULL: nothing shorter */
+    bool brief_ready;  /* brief codes are there for every id: false from a build's begin */
+    ki_sketch *sketch; /* of every row, see sketch.h; NULL: none */
+    uint32_t dim;      /* of what is measured */
 } ki_graph;
 
 typedef struct ki_graph_options {
@@ -97,6 +102,9 @@ void ki_graph_follow_rows(ki_graph *graph);
 
 /* From now on codes are measured, which the graph owns from here; it must have no node yet. */
 void ki_graph_measure(ki_graph *graph, ki_codes *codes);
+
+/* The same with the codes, if there are any, of a graph that outlives this one and keeps them. */
+void ki_graph_borrow(ki_graph *graph, const ki_graph *lender);
 
 /* Gives every live row of the store its code. What was learnt, and memory for new codes, may fail:
  * the graph is then as it was. */

@@ -31,6 +31,14 @@ void ki_graph_measure(ki_graph *graph, ki_codes *codes)
     ki_graph_follow_rows(graph);
 }
 
+void ki_graph_borrow(ki_graph *graph, const ki_graph *lender)
+{
+    graph->codes = lender->codes;
+    graph->lent = lender->codes != NULL;
+    graph->dim = lender->dim;
+    ki_graph_follow_rows(graph);
+}
+
 void ki_graph_find_rows(ki_graph *graph)
 {
     for (uint32_t l = 1; l < graph->layers; l++)

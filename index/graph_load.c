@@ -2,10 +2,10 @@
  *
  * May touch graph_file.h and kv/. The arrays are read as they were written; what a walk will read
  * from them is checked before (ki_graph_check), so that no file makes it read elsewhere. Then rows
- * are compared with their stamps. A row that is gone stays in the graph as a signpost, like one
- * that is deleted while the graph is in memory. A row number that stands for another vector now, or
- * that the graph never had, is a loose row: its node, if any, leads the way but is no result, and
- * the row is compared exactly until a build links it.
+ * are compared with their stamps. A row that is gone stays in the graph as a signpost until the
+ * next build, like one that is deleted while the graph is in memory. A row number that stands for
+ * another vector now, or that the graph never had, is a loose row: its node, if any, leads the way
+ * but is no result, and the row is compared exactly until a build links it.
  */
 #include "index/graph_file.h"
 #include <string.h>
@@ -109,6 +109,8 @@ kith_status ki_graph_fill(const ki_graph_reader *reader, ki_graph *graph, ki_wor
     if (!status)
         status = compare_rows(graph, stamps);
     if (!status) {
+        if (graph->codes) /* these were coded, but not learnt from */
+            graph->codes->came += graph->loose_count + ki_store_rows(graph->engine) - graph->seen;
         ki_graph_follow_rows(graph);
         ki_graph_find_rows(graph);
     }

@@ -110,8 +110,12 @@ static void host_close(ki_device *device)
     ki_free(device);
 }
 
-static const ki_device_ops host_ops = {host_info, host_put_rows, host_drop_rows,
-                                       host_scan, host_max_k,    host_close};
+static const ki_device_ops host_ops = {.info = host_info,
+                                       .put_rows = host_put_rows,
+                                       .drop_rows = host_drop_rows,
+                                       .scan = host_scan,
+                                       .max_k = host_max_k,
+                                       .close = host_close};
 
 kith_status ki_host_open(const ki_kernels *kernels, uint32_t threads, ki_device **out)
 {

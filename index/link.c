@@ -31,17 +31,11 @@ void ki_wishes_close(ki_wishes *wishes)
     *wishes = (ki_wishes){0};
 }
 
-/* How many tree links a node may have: its parent and some children. */
-static uint32_t tree_room(const ki_layer *layer)
-{
-    return layer->degree >= 8 ? layer->degree / 4 : 2;
-}
-
 /* A node that hangs in the tree already, and has room for a child. Those of the batch that had no
  * parent yet, and absent ones, have no tree link. */
 static bool may_be_parent(const ki_layer *layer, uint32_t id)
 {
-    return layer->kept[id] < tree_room(layer) && (layer->kept[id] > 0 || id == layer->root);
+    return layer->kept[id] < ki_tree_room(layer) && (layer->kept[id] > 0 || id == layer->root);
 }
 
 /* The nearest earlier candidate with room for a child, else the first node of the layer with room.

@@ -30,6 +30,9 @@ struct kith_index {
     ki_flat *flat;           /* flat, else NULL */
     double build_seconds;
     uint32_t build_threads;
+    pthread_rwlock_t gate; /* held for writing by a build; replicas, whose threads nobody sees, hold
+                              it for reading while they look at the graph and its codes */
+    uint64_t builds;       /* under the gate: how many began */
 };
 
 /* EINVAL unless a key of this store can look like this. */

@@ -19,6 +19,7 @@ enum {
 typedef struct scan {
     const ki_kernel *kernel;
     const ki_row_set *set;
+    const uint32_t *ids; /* what is compared: ids[first..last-1]; NULL: rows first..last-1 */
     const ki_queries *queries;
     uint32_t first, last, k, strips, block_rows;
     size_t query_bytes, pack_bytes;
@@ -41,14 +42,15 @@ uint32_t ki_pool_answers(const ki_pool *pool, const uint64_t *live, uint32_t k, 
     return n;
 }
 
-static void offer_block(ki_pool *pool, const uint64_t *live, const uint32_t *keys, uint32_t row,
+static void offer_block(const scan *s, ki_pool *pool, const uint32_t *keys, uint32_t row,
                         uint32_t n)
 {
     uint32_t bound = ki_pool_bound(pool);
     for (uint32_t i = 0; i < n; i++) {
-        if (keys[i] > bound || !ki_is_live(live, row + i))
+        const uint32_t id = s->ids ? s->ids[row + i] : row + i;
+        if (keys[i] > bound || !ki_is_live(s->set->live, id))
             continue;
-        ki_pool_offer(pool, ki_pool_entry(keys[i], row + i));
+        ki_pool_offer(pool, ki_pool_entry(keys[i], id));
         bound = ki_pool_bound(pool);
     }
 }
@@ -71,6 +73,10 @@ static const void *pack_queries(const scan *s, uint32_t worker, const ki_query *
 static void compare_block(const scan *s, const ki_query *query, size_t n, const void *packed,
                           uint32_t row, uint32_t rows, uint32_t *keys)
 {
+    for (size_t i = 0; i < n && s->ids; i++)
+        s->kernel->gather(&query[i], &s->set->rows, s->ids + row, rows, keys + i * s->block_rows);
+    if (s->ids)
+        return;
     if (n >= TILE_QUERIES) {
         s->kernel->tile(query, n, packed, &s->set->rows, row, rows, keys, s->block_rows);
         return;
@@ -101,7 +107,7 @@ static void scan_unit(const scan *s, uint32_t worker, size_t group, uint32_t str
         uint32_t rows = end - row < s->block_rows ? end - row : s->block_rows;
         compare_block(s, query, n, packed, row, rows, keys);
         for (size_t i = 0; i < n; i++)
-            offer_block(&pool[i], s->set->live, keys + i * s->block_rows, row, rows);
+            offer_block(s, &pool[i], keys + i * s->block_rows, row, rows);
     }
     for (size_t i = 0; i < n; i++)
         ki_pool_answers(&pool[i], NULL, s->k, pool[i].entry);
@@ -143,25 +149,21 @@ static uint32_t strips_for(size_t groups, uint32_t threads)
     return strips < STRIPS_MOST ? (uint32_t)strips : STRIPS_MOST;
 }
 
-kith_status ki_scan(const ki_kernel *kernel, const ki_row_set *set, uint32_t first, uint32_t last,
-                    const ki_queries *queries, uint32_t k, ki_workers *workers, uint64_t *answers)
+static kith_status run(scan s, ki_workers *workers, uint64_t *answers)
 {
+    const ki_row_set *set = s.set;
+    const ki_queries *queries = s.queries;
+    const uint32_t k = s.k;
     uint32_t threads = ki_workers_count(workers);
     size_t groups = (queries->count + GROUP - 1) / GROUP;
-    uint32_t strips = last - first < 4096 ? 1 : strips_for(groups, threads);
+    uint32_t strips = s.last - s.first < 4096 ? 1 : strips_for(groups, threads);
     uint32_t block_rows = (uint32_t)(BLOCK_BYTES / (set->rows.stride ? set->rows.stride : 1));
     block_rows = block_rows < BLOCK_ROWS ? block_rows / 16 * 16 + 16 : BLOCK_ROWS;
-    scan s = {.kernel = kernel,
-              .set = set,
-              .queries = queries,
-              .first = first,
-              .last = last,
-              .k = k,
-              .strips = strips,
-              .block_rows = block_rows,
-              .query_bytes = ki_query_bytes(queries->pairing, set->rows.dim),
-              .pack_bytes = ki_pack_bytes(queries->pairing, set->rows.dim, GROUP),
-              .answers = answers};
+    s.strips = strips;
+    s.block_rows = block_rows;
+    s.query_bytes = ki_query_bytes(queries->pairing, set->rows.dim);
+    s.pack_bytes = ki_pack_bytes(queries->pairing, set->rows.dim, GROUP);
+    s.answers = answers;
     size_t scratch_bytes = threads * (GROUP * s.query_bytes + s.pack_bytes);
     size_t key_bytes = (size_t)threads * GROUP * block_rows * sizeof *s.keys;
     size_t answer_bytes = strips > 1 ? strips * queries->count * k * sizeof *answers : 0;
@@ -181,4 +183,21 @@ kith_status ki_scan(const ki_kernel *kernel, const ki_row_set *set, uint32_t fir
     if (answer_bytes)
         ki_free(s.answers);
     return status;
+}
+
+kith_status ki_scan(const ki_kernel *kernel, const ki_row_set *set, uint32_t first, uint32_t last,
+                    const ki_queries *queries, uint32_t k, ki_workers *workers, uint64_t *answers)
+{
+    const scan s = {
+        .kernel = kernel, .set = set, .queries = queries, .first = first, .last = last, .k = k};
+    return run(s, workers, answers);
+}
+
+kith_status ki_scan_list(const ki_kernel *kernel, const ki_row_set *set, const uint32_t *ids,
+                         uint32_t count, const ki_queries *queries, uint32_t k, ki_workers *workers,
+                         uint64_t *answers)
+{
+    const scan s = {
+        .kernel = kernel, .set = set, .ids = ids, .queries = queries, .last = count, .k = k};
+    return run(s, workers, answers);
 }

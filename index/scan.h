@@ -43,6 +43,12 @@ static inline const void *ki_query_at(const ki_queries *queries, size_t i)
 kith_status ki_scan(const ki_kernel *kernel, const ki_row_set *set, uint32_t first, uint32_t last,
                     const ki_queries *queries, uint32_t k, ki_workers *workers, uint64_t *answers);
 
+/* The same over the rows ids[0..count-1], ascending, through gather kernels. Keys are those of
+ * ki_scan, but for bf16 queries of bf16 rows. */
+kith_status ki_scan_list(const ki_kernel *kernel, const ki_row_set *set, const uint32_t *ids,
+                         uint32_t count, const ki_queries *queries, uint32_t k, ki_workers *workers,
+                         uint64_t *answers);
+
 /* The same over all rows through matrix products. Keys are rounded, and of the KI_KEY_FLOAT form
  * for every type and metric. EUNSUPPORTED when this build has no OpenBLAS. */
 bool ki_gemm_available(void);
@@ -55,9 +61,10 @@ enum { KI_GEMM_QUERIES = 64 };
 /* The end of a walk or a scan that used a pool: its first k live entries as answers. */
 uint32_t ki_pool_answers(const ki_pool *pool, const uint64_t *live, uint32_t k, uint64_t *answers);
 
+/* The store's own bits may be asked beside a writer. */
 static inline bool ki_is_live(const uint64_t *live, uint32_t row)
 {
-    return !live || (live[row / 64] >> (row % 64) & 1);
+    return !live || (__atomic_load_n(&live[row / 64], __ATOMIC_RELAXED) >> (row % 64) & 1);
 }
 
 static inline const ki_aux *ki_aux_at(const ki_row_set *set, uint32_t row)

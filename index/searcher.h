@@ -10,10 +10,14 @@
 
 #include "index/objects.h"
 #include "index/rank.h"
+#include "index/workers.h"
 
 struct kith_searcher {
     kith_index *index;
     kith_search_options options;
+    bool graph_only;      /* answers with what the graph finds: no other row is compared, and ef may
+                             be less than k, of which the rest stays empty */
+    const uint64_t *live; /* then these rows may be answers; NULL: all that the graph holds */
     kith_search_mode mode;
     ki_kernels kernels;
     const ki_kernel *kernel; /* of the hits: of the store's metric, its rows and these queries */
@@ -25,6 +29,27 @@ struct kith_searcher {
 /* The type that queries come in, and whether that is another one than that of the rows. */
 kith_type ki_query_type(const kith_index *index, const kith_search_options *options);
 bool ki_is_mixed(const kith_index *index, const kith_search_options *options);
+
+/* A searcher of the graph alone, on the instruction set of the index. EINVAL is not looked for. */
+kith_status ki_searcher_open(kith_index *index, const kith_search_options *options,
+                             uint64_t features, bool graph_only, kith_searcher **out);
+
+/* How many of the nearest `width` codes are ranked again. */
+uint32_t ki_rerank_places(const ki_codes *codes, const kith_search_options *options,
+                          uint32_t width);
+
+/* Many queries for a crew: each thread has KI_LANES searchers that take turns. */
+enum { KI_LANES = 2 };
+
+typedef struct ki_search_batch {
+    const unsigned char *queries; /* known to be good, query_bytes apart */
+    size_t query_bytes;
+    uint32_t k;
+    uint64_t *answers;         /* k a query */
+    kith_searcher **searchers; /* KI_LANES a worker */
+} ki_search_batch;
+
+kith_status ki_search_all(ki_search_batch *batch, size_t nq, ki_workers *crew);
 
 /* Aims at a query that is known to be good and goes down to layer 0. */
 kith_status ki_search_begin(kith_searcher *searcher, const void *query);

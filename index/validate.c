@@ -157,8 +157,29 @@ static kith_status check_levels(const ki_graph *graph)
     return KITH_OK;
 }
 
+/* A loose row has been seen and has no node that could be taken for it; a row whose node may be
+ * taken for it has a node. */
+static kith_status check_loose(const ki_graph *graph)
+{
+    const uint64_t *usable = graph->usable;
+    for (uint32_t i = 0; i < graph->loose_count; i++) {
+        const uint32_t row = graph->loose[i];
+        if (row >= graph->seen || (i && row <= graph->loose[i - 1]))
+            return ki_fail(KITH_ECORRUPT, "loose row %u is out of order or was never seen", row);
+        if (graph->level[row] != KI_ABSENT && !(usable && !(usable[row / 64] >> (row % 64) & 1)))
+            return ki_fail(KITH_ECORRUPT, "loose row %u has a node that is taken for it", row);
+    }
+    for (uint32_t row = 0; row < graph->seen && usable; row++)
+        if (graph->level[row] == KI_ABSENT && usable[row / 64] >> (row % 64) & 1)
+            return ki_fail(KITH_ECORRUPT, "row %u is absent but its node is to be used", row);
+    return KITH_OK;
+}
+
 static kith_status check(const ki_graph *graph, bool rows)
 {
+    kith_status status = check_loose(graph);
+    if (status)
+        return status;
     if (!graph->layers)
         return graph->layer[0].nodes
                    ? ki_fail(KITH_ECORRUPT, "no entry to %u nodes", graph->layer[0].nodes)
@@ -168,7 +189,7 @@ static kith_status check(const ki_graph *graph, bool rows)
                        graph->layers - 1);
     size_t bytes = (size_t)graph->seen * sizeof(uint32_t);
     uint32_t *mark = ki_alloc(bytes), *queue = ki_alloc(bytes);
-    kith_status status = mark && queue ? check_levels(graph) : ki_no_memory("a check", 2 * bytes);
+    status = mark && queue ? check_levels(graph) : ki_no_memory("a check", 2 * bytes);
     for (uint32_t l = 0; l < graph->layers && !status; l++)
         status = check_layer(graph, l, rows, mark, queue);
     ki_free(mark);

@@ -8,12 +8,16 @@
 
 #include "index/graph.h"
 #include "index/pool.h"
+#include "index/sketch.h"
 #include "index/visited.h"
 
 /* Lines of each row that a hop asks for before it measures the first. Measured on 784-byte rows
  * that lie in a third level as slow as memory: 4 gained about a tenth over none, 2 and 6 less, all
  * 13 nothing; where rows lie in the second level none of this matters to a walk. */
 enum { KI_PREFETCH_LINES = 4 };
+
+/* Nodes that a hop may expand at once. */
+enum { KI_TAKEN_MOST = 2 };
 
 typedef struct ki_walker {
     const ki_kernel *kernel;
@@ -24,8 +28,9 @@ typedef struct ki_walker {
     const ki_codes
         *codes; /* what rows are codes of, and queries must become; NULL: rows are rows */
     void *codes_scratch;
-    bool f32;   /* queries are f32, not of the rows' type */
-    bool brief; /* measures the layers' brief codes */
+    bool f32;             /* queries are f32, not of the rows' type */
+    bool brief;           /* measures the layers' brief codes */
+    ki_sketcher sketcher; /* turns rows down before they are measured; zeroed: none */
     ki_visited visited;
     ki_pool pool;
     ki_arena pool_arena;    /* its entries: more than ef of them when dead rows are met */
@@ -34,24 +39,27 @@ typedef struct ki_walker {
     uint32_t *ids, *rows_of_ids, *keys; /* `hop_places` each */
     uint32_t hop_places;
     uint32_t prefetch_lines;
-    uint32_t stop_at;         /* adaptive stop: judged by this many nearest; 0: none */
-    double stop_factor;       /* ends when the next is farther than the last of them by this */
-    uint64_t distances, hops; /* counted up, never reset here */
-    const ki_layer *layer;    /* of the walk that is under way, and how many its open hop has */
+    uint32_t stop_at;   /* adaptive stop: judged by this many nearest; 0: none */
+    double stop_factor; /* ends when the next is farther than the last of them by this */
+    uint64_t distances, hops, sketches; /* counted up, never reset here */
+    const ki_layer *layer; /* of the walk that is under way, and how many its open hop has */
     uint32_t hop;
     uint32_t ef; /* of the walk; the pool holds dead rows besides when its capacity is larger */
 } ki_walker;
 
 typedef struct ki_walker_options {
-    const ki_kernel *kernel; /* must outlive the walker */
-    ki_sift_fn sift;         /* of the same table */
-    ki_pairing pairing;      /* the kernel's */
-    bool f32;                /* queries are f32, not of the rows' type */
-    bool brief;              /* see above */
-    const ki_codes *codes;   /* see above; must outlive the walker */
+    const ki_kernel *kernel;   /* must outlive the walker */
+    ki_sift_fn sift;           /* of the same table */
+    ki_pairing pairing;        /* the kernel's */
+    bool f32;                  /* queries are f32, not of the rows' type */
+    bool brief;                /* see above */
+    const ki_sketch *sketch;   /* of the rows that are measured; NULL: none */
+    const ki_kernels *kernels; /* of sketches; must outlive the walker */
+    const ki_codes *codes;     /* see above; must outlive the walker */
     uint32_t dim;
     uint32_t pool_capacity;
-    uint32_t hop_places; /* the largest degree, or the block of a scan */
+    uint32_t hop_places; /* the largest degree, KI_TAKEN_MOST times it with a sketch, or the block
+                            of a scan */
     uint32_t prefetch_lines;
 } ki_walker_options;
 

@@ -54,6 +54,8 @@ static void judge(ki_cl_found *found)
     device_text(found, CL_DEVICE_VERSION, version, sizeof version);
     const uint64_t local = device_number(found, CL_DEVICE_LOCAL_MEM_SIZE);
     const uint64_t items = device_number(found, CL_DEVICE_MAX_WORK_GROUP_SIZE);
+    found->local_bytes = (size_t)local;
+    found->max_group = (size_t)items;
     if (!device_number(found, CL_DEVICE_AVAILABLE))
         snprintf(reason, size, "the driver says that the device is not available");
     else if (!device_number(found, CL_DEVICE_COMPILER_AVAILABLE))
@@ -186,7 +188,15 @@ static bool match_one(void *user, const ki_cl_found *found)
     return true;
 }
 
-kith_status ki_opencl_open(uint32_t ordinal, ki_device **out)
+static kith_status open_part(const ki_cl_found *whole, uint32_t part, uint32_t parts,
+                             ki_cl_device **out)
+{
+    ki_cl_found found = *whole;
+    const kith_status status = ki_cl_divide(&found, part, parts);
+    return status ? status : ki_cl_open(&found, out);
+}
+
+kith_status ki_opencl_open(uint32_t ordinal, uint32_t part, uint32_t parts, ki_device **out)
 {
     lookup look = {.wanted = ordinal};
     char note[256] = "";
@@ -198,7 +208,8 @@ kith_status ki_opencl_open(uint32_t ordinal, ki_device **out)
     if (!look.found.info.usable)
         return ki_fail(KITH_ENODEVICE, "ocl%u (%s) cannot be used: %s", (unsigned)ordinal,
                        look.found.info.name, look.found.info.reason);
-    const kith_status status = ki_cl_open(&look.found, &device);
+    const kith_status status = parts == 1 ? ki_cl_open(&look.found, &device)
+                                          : open_part(&look.found, part, parts, &device);
     if (!status)
         *out = &device->base;
     return status;

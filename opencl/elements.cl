@@ -38,11 +38,13 @@
 #define FMA 0 /* 1 where the device multiplies and adds in one rounding, and in hardware */
 #endif
 #ifndef PART
-#define PART 0 /* kernels wanted: 0 both, 1 kith_scan, 2 kith_merge */
+#define PART 0 /* kernels wanted: 0 those of a file, 1 kith_scan, 2 kith_merge, 3 kith_walk,
+                  4 kith_turn, 5 kith_cut, 6 kith_keys, 7 kith_tile, 8 kith_count,
+                  9 kith_choose, 10 kith_gather */
 #endif
 #define RUN_WORDS 64u /* of bytes: 256 products of at most 65025, below 2^24, so exact */
 
-#if PART != 2
+#if PART != 2 && PART != 4 && PART != 5 && PART < 8
 
 #define PASTE(a, b) a##b
 #define JOIN(a, b) PASTE(a, b)
@@ -141,6 +143,7 @@ static void widen(wuint word, wfloat *x)
 }
 #endif
 
+#if PART != 3 && PART != 7
 /* Adds one word of LANES rows to the sums of Q queries. Integer products of bytes lost on a CPU,
  * 22 to 39 billion a second and core: its compiler broadcasts a float from memory within the
  * multiplication. */
@@ -193,6 +196,7 @@ static void add_rows(__global const uint *rows, __global const float *query, uin
             sum[q] += SUM_OF(part[q]);
     }
 }
+#endif
 
 /* The order keys. `side` and `query_side` are what the metric needs of a row and of a query beside
  * their elements. Bytes under l2sq take the dot product too: |q|^2 + |x|^2 - 2qx is exact. */
@@ -216,7 +220,7 @@ static wuint key_of(wsum sum, wuint side, uint query_side)
     return sum;
 #else
     const wuint either = query_side + side - sum;
-    const wfloat share = WIDE(convert_float)(sum) / WIDE(convert_float)(max(either, 1u));
+    const wfloat share = WIDE(convert_float)(sum) / WIDE(convert_float)(max(either, (wuint)(1u)));
     return order(select(1.0f - share, (wfloat)(0.0f), either == 0u));
 #endif
 }

@@ -21,31 +21,41 @@
 static const struct {
     const char *name;
     size_t offset;
+    bool optional;
 } symbols[] = {
-    {"clGetPlatformIDs", offsetof(ki_cl, GetPlatformIDs)},
-    {"clGetPlatformInfo", offsetof(ki_cl, GetPlatformInfo)},
-    {"clGetDeviceIDs", offsetof(ki_cl, GetDeviceIDs)},
-    {"clGetDeviceInfo", offsetof(ki_cl, GetDeviceInfo)},
-    {"clCreateContext", offsetof(ki_cl, CreateContext)},
-    {"clReleaseContext", offsetof(ki_cl, ReleaseContext)},
-    {"clCreateCommandQueue", offsetof(ki_cl, CreateCommandQueue)},
-    {"clReleaseCommandQueue", offsetof(ki_cl, ReleaseCommandQueue)},
-    {"clCreateBuffer", offsetof(ki_cl, CreateBuffer)},
-    {"clReleaseMemObject", offsetof(ki_cl, ReleaseMemObject)},
-    {"clCreateProgramWithSource", offsetof(ki_cl, CreateProgramWithSource)},
-    {"clCreateProgramWithBinary", offsetof(ki_cl, CreateProgramWithBinary)},
-    {"clBuildProgram", offsetof(ki_cl, BuildProgram)},
-    {"clGetProgramInfo", offsetof(ki_cl, GetProgramInfo)},
-    {"clGetProgramBuildInfo", offsetof(ki_cl, GetProgramBuildInfo)},
-    {"clReleaseProgram", offsetof(ki_cl, ReleaseProgram)},
-    {"clCreateKernel", offsetof(ki_cl, CreateKernel)},
-    {"clSetKernelArg", offsetof(ki_cl, SetKernelArg)},
-    {"clReleaseKernel", offsetof(ki_cl, ReleaseKernel)},
-    {"clEnqueueNDRangeKernel", offsetof(ki_cl, EnqueueNDRangeKernel)},
-    {"clEnqueueWriteBuffer", offsetof(ki_cl, EnqueueWriteBuffer)},
-    {"clEnqueueReadBuffer", offsetof(ki_cl, EnqueueReadBuffer)},
-    {"clEnqueueFillBuffer", offsetof(ki_cl, EnqueueFillBuffer)},
-    {"clFinish", offsetof(ki_cl, Finish)},
+    {"clGetPlatformIDs", offsetof(ki_cl, GetPlatformIDs), false},
+    {"clGetPlatformInfo", offsetof(ki_cl, GetPlatformInfo), false},
+    {"clGetDeviceIDs", offsetof(ki_cl, GetDeviceIDs), false},
+    {"clGetDeviceInfo", offsetof(ki_cl, GetDeviceInfo), false},
+    {"clCreateContext", offsetof(ki_cl, CreateContext), false},
+    {"clReleaseContext", offsetof(ki_cl, ReleaseContext), false},
+    {"clCreateCommandQueue", offsetof(ki_cl, CreateCommandQueue), false},
+    {"clReleaseCommandQueue", offsetof(ki_cl, ReleaseCommandQueue), false},
+    {"clCreateBuffer", offsetof(ki_cl, CreateBuffer), false},
+    {"clReleaseMemObject", offsetof(ki_cl, ReleaseMemObject), false},
+    {"clCreateProgramWithSource", offsetof(ki_cl, CreateProgramWithSource), false},
+    {"clCreateProgramWithBinary", offsetof(ki_cl, CreateProgramWithBinary), false},
+    {"clBuildProgram", offsetof(ki_cl, BuildProgram), false},
+    {"clGetProgramInfo", offsetof(ki_cl, GetProgramInfo), false},
+    {"clGetProgramBuildInfo", offsetof(ki_cl, GetProgramBuildInfo), false},
+    {"clReleaseProgram", offsetof(ki_cl, ReleaseProgram), false},
+    {"clCreateKernel", offsetof(ki_cl, CreateKernel), false},
+    {"clSetKernelArg", offsetof(ki_cl, SetKernelArg), false},
+    {"clReleaseKernel", offsetof(ki_cl, ReleaseKernel), false},
+    {"clEnqueueNDRangeKernel", offsetof(ki_cl, EnqueueNDRangeKernel), false},
+    {"clEnqueueWriteBuffer", offsetof(ki_cl, EnqueueWriteBuffer), false},
+    {"clEnqueueReadBuffer", offsetof(ki_cl, EnqueueReadBuffer), false},
+    {"clEnqueueFillBuffer", offsetof(ki_cl, EnqueueFillBuffer), false},
+    {"clEnqueueMapBuffer", offsetof(ki_cl, EnqueueMapBuffer), false},
+    {"clEnqueueUnmapMemObject", offsetof(ki_cl, EnqueueUnmapMemObject), false},
+    {"clGetMemObjectInfo", offsetof(ki_cl, GetMemObjectInfo), false},
+    {"clGetEventInfo", offsetof(ki_cl, GetEventInfo), false},
+    {"clGetEventProfilingInfo", offsetof(ki_cl, GetEventProfilingInfo), false},
+    {"clWaitForEvents", offsetof(ki_cl, WaitForEvents), false},
+    {"clReleaseEvent", offsetof(ki_cl, ReleaseEvent), false},
+    {"clFlush", offsetof(ki_cl, Flush), false},
+    {"clFinish", offsetof(ki_cl, Finish), false},
+    {"clCreateSubDevices", offsetof(ki_cl, CreateSubDevices), true},
 };
 
 _Static_assert(sizeof symbols / sizeof symbols[0] * sizeof(void *) == sizeof(ki_cl),
@@ -78,7 +88,7 @@ static bool open_library(const char *path, char *note, size_t note_size)
     }
     for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {
         void *address = dlsym(library, symbols[i].name);
-        if (!address) {
+        if (!address && !symbols[i].optional) {
             snprintf(note, note_size, "%s has no %s: OpenCL 1.2 is needed", path, symbols[i].name);
             dlclose(library);
             return false;

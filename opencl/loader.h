@@ -11,7 +11,8 @@
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 
-/* Named as in the specification without the "cl". All are core since OpenCL 1.2. */
+/* Named as in the specification without the "cl". All are core since OpenCL 1.2; the last two are
+ * NULL where a loader lacks them, and then devices are not divided. */
 typedef struct ki_cl {
     __typeof__(clGetPlatformIDs) *GetPlatformIDs;
     __typeof__(clGetPlatformInfo) *GetPlatformInfo;
@@ -36,7 +37,16 @@ typedef struct ki_cl {
     __typeof__(clEnqueueWriteBuffer) *EnqueueWriteBuffer;
     __typeof__(clEnqueueReadBuffer) *EnqueueReadBuffer;
     __typeof__(clEnqueueFillBuffer) *EnqueueFillBuffer;
+    __typeof__(clEnqueueMapBuffer) *EnqueueMapBuffer;
+    __typeof__(clEnqueueUnmapMemObject) *EnqueueUnmapMemObject;
+    __typeof__(clGetMemObjectInfo) *GetMemObjectInfo;
+    __typeof__(clGetEventInfo) *GetEventInfo;
+    __typeof__(clGetEventProfilingInfo) *GetEventProfilingInfo;
+    __typeof__(clWaitForEvents) *WaitForEvents;
+    __typeof__(clReleaseEvent) *ReleaseEvent;
+    __typeof__(clFlush) *Flush;
     __typeof__(clFinish) *Finish;
+    __typeof__(clCreateSubDevices) *CreateSubDevices;
 } ki_cl;
 
 /* The table, or NULL and a sentence in `note`. KITH_OPENCL_LIBRARY names another loader, or is

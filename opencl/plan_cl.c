@@ -19,6 +19,20 @@ enum {
 
 static const double launch_seconds = 0.1;
 
+double ki_cl_launch_macs(double macs_per_second)
+{
+    return macs_per_second * launch_seconds;
+}
+
+/* What the rows hold from earlier batches is theirs to use again. */
+size_t ki_cl_batch_bytes(const ki_device_rows *rows)
+{
+    const size_t room = ki_cl_room(rows->device) + rows->lists.bytes + rows->keys.bytes;
+    const size_t most =
+        rows->device->max_alloc < LISTS_BYTES ? rows->device->max_alloc : LISTS_BYTES;
+    return room / 2 < most ? room / 2 : most;
+}
+
 uint32_t ki_cl_strips(uint32_t count, uint32_t strip_rows)
 {
     return (count - 1) / strip_rows + 1;
@@ -67,7 +81,7 @@ static void make_plan(const ki_device_rows *rows, size_t nq, uint32_t k, ki_cl_p
     p->pass = 1u << p->pass_log2;
     p->groups = (uint32_t)((nq - 1) / p->pass + 1);
     p->capacity = choose_capacity(&device->shape, k);
-    p->launch_macs = device->macs_per_second * launch_seconds;
+    p->launch_macs = ki_cl_launch_macs(device->macs_per_second);
     p->strip_rows = choose_strip(rows, p, cells);
     p->cell_macs = (double)p->strip_rows * (double)ki_cl_query_floats(rows) * p->pass;
     for (size_t i = 0; i < rows->chunk_count; i++)
@@ -83,8 +97,7 @@ size_t ki_cl_lists_bytes(const ki_cl_plan *p)
  * if it must. */
 void ki_cl_plan_batch(const ki_device_rows *rows, size_t nq, uint32_t k, ki_cl_plan *p)
 {
-    const size_t most =
-        rows->device->max_alloc < LISTS_BYTES ? rows->device->max_alloc : LISTS_BYTES;
+    const size_t most = ki_cl_batch_bytes(rows);
     size_t batch = nq < MAX_BATCH ? nq : MAX_BATCH;
     for (;; batch /= 2) {
         make_plan(rows, batch, k, p);

@@ -22,8 +22,15 @@ typedef struct ki_cl_plan {
 } ki_cl_plan;
 
 /* Plans a batch of at most nq queries; out->queries says how many. nq and the rows' count are
- * not 0, k is 1..KI_CL_MAX_K. Reads the measured speed: the caller holds the mutex. */
+ * not 0, k is 1..KI_CL_LIST_K. Reads the measured speed: the caller holds the mutex. */
 void ki_cl_plan_batch(const ki_device_rows *rows, size_t nq, uint32_t k, ki_cl_plan *out);
+
+/* Multiply-adds that one launch may hold: a tenth of a second, at this speed. */
+double ki_cl_launch_macs(double macs_per_second);
+
+/* Bytes that the buffers of one batch may take together, of one kind each: as the device allows,
+ * and half of what its budget still has. */
+size_t ki_cl_batch_bytes(const ki_device_rows *rows);
 
 /* Bytes of all the lists of a batch. */
 size_t ki_cl_lists_bytes(const ki_cl_plan *plan);

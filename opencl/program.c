@@ -163,52 +163,22 @@ void ki_cl_variant_close(const ki_cl *cl, ki_cl_variant *variant)
     *variant = (ki_cl_variant){0};
 }
 
-/* Fills an empty slot; a failure leaves it empty, so that the next call tries again. */
-static kith_status open_variant(ki_cl_device *device, const char *options, const char *name,
-                                ki_cl_variant *slot)
+kith_status ki_kernel_open(ki_cl_device *device, const ki_kernel_source *from, ki_cl_variant *slot)
 {
     ki_cl_variant made = {0};
     cl_int code = CL_SUCCESS;
-    kith_status status =
-        ki_program_open(device, (const char *)ki_scan_cl, ki_scan_cl_bytes, options, &made.program);
+    if (slot->kernel)
+        return KITH_OK;
+    const kith_status status = ki_program_open(device, (const char *)from->source,
+                                               from->source_bytes, from->options, &made.program);
     if (status)
         return status;
-    made.kernel = KI_CL_MAKE(&code, device->found.cl->CreateKernel(made.program, name, &code));
+    made.kernel =
+        KI_CL_MAKE(&code, device->found.cl->CreateKernel(made.program, from->name, &code));
     if (code) {
         ki_cl_variant_close(device->found.cl, &made);
-        return ki_cl_fail(code, "clCreateKernel", device->found.info.id, "%s", name);
+        return ki_cl_fail(code, "clCreateKernel", device->found.info.id, "%s", from->name);
     }
     *slot = made;
     return KITH_OK;
-}
-
-kith_status ki_cl_scan_kernel(ki_cl_device *device, ki_pairing pairing, kith_metric metric,
-                              uint32_t pass_log2, cl_kernel *out)
-{
-    ki_cl_variant *slot = &device->scans[pairing][metric][pass_log2];
-    const ki_cl_shape *shape = &device->shape;
-    char options[256];
-    snprintf(options, sizeof options,
-             "-cl-std=CL1.2 -DPART=1 -DTYPE=%d -DMETRIC=%d -DQ=%u -DLANES=%u -DGROUP=%u -DBLOCK=%u"
-             " -DFMA=%d",
-             (int)pairing, (int)metric, 1u << pass_log2, (unsigned)shape->lanes,
-             (unsigned)shape->group, (unsigned)shape->block, device->found.fma);
-    const kith_status status =
-        slot->kernel ? KITH_OK : open_variant(device, options, "kith_scan", slot);
-    if (!status)
-        *out = slot->kernel;
-    return status;
-}
-
-kith_status ki_cl_merge_kernel(ki_cl_device *device, cl_kernel *out)
-{
-    char options[64];
-    snprintf(options, sizeof options, "-cl-std=CL1.2 -DPART=2 -DGROUP=%u",
-             (unsigned)device->shape.group);
-    const kith_status status = device->merge.kernel
-                                   ? KITH_OK
-                                   : open_variant(device, options, "kith_merge", &device->merge);
-    if (!status)
-        *out = device->merge.kernel;
-    return status;
 }

@@ -134,3 +134,31 @@ void ki_cl_queries_fill(const ki_device_rows *rows, const ki_device_queries *que
         sides[i] = fill_query(rows, &p, whole);
     }
 }
+
+kith_status ki_cl_queries_send(ki_device_rows *rows, const ki_device_queries *queries,
+                               uint32_t pass)
+{
+    const size_t places = ((queries->count - 1) / pass + 1) * pass;
+    const size_t float_bytes = places * ki_cl_query_floats(rows) * sizeof(float);
+    const size_t side_bytes = places * sizeof(uint32_t);
+    ki_cl_device *device = rows->device;
+    kith_status status = ki_cl_reserve(device, "queries", float_bytes, &rows->queries);
+    if (!status)
+        status = ki_cl_reserve(device, "query data", side_bytes, &rows->query_sides);
+    if (status)
+        return status;
+    float *floats = ki_zalloc(float_bytes);
+    uint32_t *sides = ki_zalloc(side_bytes);
+    if (floats && sides) {
+        ki_cl_queries_fill(rows, queries, pass, floats, sides);
+        status = ki_cl_write(device, "queries", rows->queries.buffer, 0, floats, float_bytes);
+        if (!status)
+            status =
+                ki_cl_write(device, "query data", rows->query_sides.buffer, 0, sides, side_bytes);
+    } else {
+        status = ki_no_memory("queries on their way to a device", float_bytes);
+    }
+    ki_free(floats);
+    ki_free(sides);
+    return status;
+}

@@ -8,7 +8,8 @@
  * list in global memory, and only when a list has no room for one more tile is it sorted, cut to
  * k, and the bound lowered. Bounds are shared between strips through atomic_min: they only fall,
  * so a stale one, read without an atomic, costs work and never an answer. kith_merge makes one
- * list of the strips' lists. Whatever the split, a query's answer is the same.
+ * list of the strips' lists. Whatever the split, a query's answer is the same. kith_cut does for
+ * tile.cl what cut_lists does here.
  *
  * A barrier stands at the top level or in a loop whose trip count is the same for the whole
  * group, never under an if: a CPU driver in wide use returns wrong neighbours otherwise, without
@@ -60,7 +61,7 @@ typedef struct {
     uint held;
 } best;
 
-#if PART != 2
+#if PART < 2
 
 /* Sorts the lists of all queries that hold at least full_at keys and cuts them to k. The whole
  * group calls it, with the same arguments, after a SYNC; it ends with one. */
@@ -131,7 +132,7 @@ kith_scan(__global const uint *restrict rows, __global const uint *restrict side
           uint k, uint capacity, __global ulong *lists, volatile __global uint *bounds,
           __local ulong *scratch, __local best *state)
 {
-    const uint item = get_local_id(0);
+    const uint item = (uint)get_local_id(0);
     const uint strip = first_strip + (uint)get_group_id(1);
     const size_t first_query = (size_t)(first_group + (uint)get_group_id(0)) * Q;
     const uint begin = strip * strip_rows;
@@ -177,14 +178,14 @@ kith_scan(__global const uint *restrict rows, __global const uint *restrict side
 
 #endif
 
-#if PART != 1
+#if PART == 0 || PART == 2
 
 /* The k best of list_count sorted lists, one group a query, through the same bound and sort. */
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
 kith_merge(__global const ulong *restrict lists, uint first_query, uint list_count, uint k,
            uint capacity, __global ulong *answers, __local ulong *scratch, __local best *state)
 {
-    const uint item = get_local_id(0);
+    const uint item = (uint)get_local_id(0);
     const uint query = first_query + (uint)get_group_id(0);
     const uint entries = list_count * k;
     const uint full_at = SORT - GROUP + 1;
@@ -218,6 +219,62 @@ kith_merge(__global const ulong *restrict lists, uint first_query, uint list_cou
     }
     for (uint i = item; i < k; i += GROUP)
         answers[i] = scratch[i];
+}
+
+#endif
+
+#if PART == 0 || PART == 5
+
+/* Merges what tile.cl has appended to the lists with the answers so far, one group a query. counts
+ * holds two words a query: the keys of its list, which is empty afterwards, and 1 when it once got
+ * more keys than it has room for; such a query wants nothing further. `held` is k, or 0 when there
+ * are no answers yet. limits gets what a further key must be below. */
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
+kith_cut(__global const ulong *restrict lists, __global uint *counts, __global ulong *limits,
+         uint first_query, uint k, uint capacity, uint held, __global ulong *answers,
+         __local ulong *scratch, __local best *state)
+{
+    const uint item = (uint)get_local_id(0);
+    const uint query = first_query + (uint)get_group_id(0);
+    const uint given = counts[2 * query];
+    const uint entries = held + min(given, capacity);
+    const uint full_at = SORT - GROUP + 1;
+    lists += (size_t)query * capacity;
+    answers += (size_t)query * k;
+    if (item == 0) {
+        state->held = 0;
+        state->bound = NONE;
+    }
+    SYNC();
+    for (uint first = 0; first < entries + GROUP; first += GROUP) {
+        const uint entry = first + item;
+        if (entry < entries) {
+            const ulong key = entry < held ? answers[entry] : lists[entry - held];
+            if (key < state->bound)
+                scratch[atomic_inc(&state->held)] = key;
+        }
+        SYNC();
+        /* The last round reads nothing and sorts whatever there is. */
+        const uint n = state->held;
+        const uint size = n >= full_at || first >= entries ? sort_size(max(n, k)) : 0;
+        for (uint i = n + item; i < size; i += GROUP)
+            scratch[i] = NONE;
+        SYNC();
+        sort_scratch(item, scratch, size);
+        if (item == 0 && size > 0) {
+            state->held = min(n, k);
+            state->bound = scratch[k - 1];
+        }
+        SYNC();
+    }
+    for (uint i = item; i < k; i += GROUP)
+        answers[i] = scratch[i];
+    if (item == 0) {
+        const uint lost = counts[2 * query + 1] | (uint)(given > capacity);
+        counts[2 * query] = 0;
+        counts[2 * query + 1] = lost;
+        limits[query] = lost ? 0 : scratch[k - 1];
+    }
 }
 
 #endif

@@ -1,51 +1,17 @@
-/* scan_cl.c - exact search on a device: lays out queries, runs scan.cl by plan, merges, reads.
+/* scan_cl.c - exact search by scan.cl: lays out queries, runs it by plan, merges, reads.
  *
- * May touch plan_cl.h, queries_cl.h and device_cl.h. The one idea: nothing is decided here. The
+ * May touch scan_cl.h, plan_cl.h and queries_cl.h. The one idea: nothing is decided here. The
  * plan says which cells a launch holds, the kernels find the answers, and this file only keeps
  * the order: queries and bounds up, scans of every chunk, one merge, answers down.
- *
- * Answers are read into memory of our own first: the caller's stay untouched if a later batch
- * fails.
  */
 #include "opencl/plan_cl.h"
 #include "opencl/queries_cl.h"
+#include "opencl/scan_cl.h"
 
 #include <string.h>
 #include <time.h>
 
 enum { MERGE_QUERIES = 128 }; /* of one launch: a merge is short, a thousand may not be */
-
-/* One argument of a kernel. */
-typedef struct argument {
-    size_t bytes;
-    const void *value;
-} argument;
-
-static kith_status set_arguments(ki_cl_device *device, cl_kernel kernel, const argument *arguments,
-                                 cl_uint count)
-{
-    for (cl_uint i = 0; i < count; i++) {
-        const cl_int code = KI_CL(
-            device->found.cl->SetKernelArg(kernel, i, arguments[i].bytes, arguments[i].value));
-        if (code)
-            return ki_cl_fail(code, "clSetKernelArg", device->found.info.id,
-                              "argument %u of %zu bytes", (unsigned)i, arguments[i].bytes);
-    }
-    return KITH_OK;
-}
-
-static kith_status launch(ki_cl_device *device, cl_kernel kernel, const char *name, size_t width,
-                          size_t height)
-{
-    const size_t local[2] = {device->shape.group, 1};
-    const size_t global[2] = {width * local[0], height};
-    const cl_int code = KI_CL(device->found.cl->EnqueueNDRangeKernel(device->queue, kernel, 2, NULL,
-                                                                     global, local, 0, NULL, NULL));
-    if (code)
-        return ki_cl_fail(code, "clEnqueueNDRangeKernel", device->found.info.id,
-                          "%s, %zu x %zu groups of %zu", name, width, height, local[0]);
-    return KITH_OK;
-}
 
 /* The cells of one launch: `strips` x `groups` from these firsts. */
 typedef struct cells {
@@ -58,7 +24,7 @@ static kith_status launch_scan(ki_device_rows *rows, const ki_cl_chunk *chunk, c
                                cl_kernel kernel, const cells *c)
 {
     const cl_uint all_live = rows->all_live;
-    const argument arguments[] = {
+    const ki_cl_argument arguments[] = {
         {sizeof(cl_mem), &chunk->rows},
         {sizeof(cl_mem), &chunk->sides},
         {sizeof(cl_mem), &chunk->live},
@@ -80,11 +46,15 @@ static kith_status launch_scan(ki_device_rows *rows, const ki_cl_chunk *chunk, c
         {KI_CL_SORT * sizeof(cl_ulong), NULL},
         {KI_CL_STATE_BYTES * KI_CL_MAX_PASS, NULL},
     };
-    const kith_status status =
-        set_arguments(rows->device, kernel, arguments, sizeof arguments / sizeof arguments[0]);
-    if (status)
-        return status;
-    return launch(rows->device, kernel, "kith_scan", c->groups, c->strips);
+    const ki_cl_launch launch = {
+        .name = "kith_scan",
+        .kernel = kernel,
+        .width = c->groups,
+        .height = c->strips,
+        .group = rows->device->shape.group,
+        .seconds = p->cell_macs * c->groups * c->strips / rows->device->macs_per_second,
+    };
+    return ki_cl_run(rows->device, &launch, arguments, sizeof arguments / sizeof arguments[0]);
 }
 
 /* All cells of a chunk, in launches of whole passes, or of some strips of one pass. */
@@ -131,16 +101,19 @@ static kith_status merge_lists(ki_device_rows *rows, const ki_cl_plan *p, cl_ker
     const cl_uint queries = (cl_uint)p->queries;
     for (cl_uint first = 0; first < queries; first += MERGE_QUERIES) {
         const cl_uint some = queries - first < MERGE_QUERIES ? queries - first : MERGE_QUERIES;
-        const argument arguments[] = {
+        const ki_cl_argument arguments[] = {
             {sizeof(cl_mem), &rows->lists.buffer}, {sizeof(cl_uint), &first},
             {sizeof(cl_uint), &p->lists},          {sizeof(cl_uint), &p->k},
             {sizeof(cl_uint), &p->capacity},       {sizeof(cl_mem), &rows->answers.buffer},
             {KI_CL_SORT * sizeof(cl_ulong), NULL}, {KI_CL_STATE_BYTES, NULL},
         };
-        kith_status status =
-            set_arguments(rows->device, kernel, arguments, sizeof arguments / sizeof arguments[0]);
-        if (!status)
-            status = launch(rows->device, kernel, "kith_merge", some, 1);
+        const ki_cl_launch launch = {.name = "kith_merge",
+                                     .kernel = kernel,
+                                     .width = some,
+                                     .height = 1,
+                                     .group = rows->device->shape.group};
+        const kith_status status =
+            ki_cl_run(rows->device, &launch, arguments, sizeof arguments / sizeof arguments[0]);
         if (status)
             return status;
     }
@@ -151,12 +124,7 @@ static kith_status reserve_scratch(ki_device_rows *rows, const ki_cl_plan *p)
 {
     ki_cl_device *device = rows->device;
     const size_t places = (size_t)p->groups * p->pass;
-    const size_t floats = places * ki_cl_query_floats(rows);
     kith_status status = ki_cl_reserve(device, "lists", ki_cl_lists_bytes(p), &rows->lists);
-    if (!status)
-        status = ki_cl_reserve(device, "queries", floats * sizeof(cl_float), &rows->queries);
-    if (!status)
-        status = ki_cl_reserve(device, "query data", places * sizeof(cl_uint), &rows->query_sides);
     if (!status)
         status = ki_cl_reserve(device, "bounds", places * sizeof(cl_uint), &rows->bounds);
     if (!status)
@@ -165,46 +133,19 @@ static kith_status reserve_scratch(ki_device_rows *rows, const ki_cl_plan *p)
     return status;
 }
 
-/* Queries, their side data and the first bounds: nothing is known of a real query, and no key
- * above 0 is wanted for one that only fills the last pass. */
-static kith_status write_queries(ki_device_rows *rows, const ki_cl_plan *p,
-                                 const ki_device_queries *queries)
+/* The first bounds: nothing is known of a real query, and no key above 0 is wanted for one that
+ * only fills the last pass. */
+static kith_status write_bounds(ki_device_rows *rows, const ki_cl_plan *p)
 {
-    ki_cl_device *device = rows->device;
-    const size_t places = (size_t)p->groups * p->pass;
-    const size_t float_bytes = places * ki_cl_query_floats(rows) * sizeof(float);
-    float *floats = ki_zalloc(float_bytes);
-    uint32_t *sides = ki_zalloc(places * sizeof *sides);
-    uint32_t *bounds = ki_zalloc(places * sizeof *bounds);
-    kith_status status = KITH_OK;
-    if (floats && sides && bounds) {
-        ki_cl_queries_fill(rows, queries, p->pass, floats, sides);
-        memset(bounds, 0xff, p->queries * sizeof *bounds);
-        status = ki_cl_write(device, "queries", rows->queries.buffer, 0, floats, float_bytes);
-        if (!status)
-            status = ki_cl_write(device, "query data", rows->query_sides.buffer, 0, sides,
-                                 places * sizeof *sides);
-        if (!status)
-            status = ki_cl_write(device, "bounds", rows->bounds.buffer, 0, bounds,
-                                 places * sizeof *bounds);
-    } else {
-        status = ki_no_memory("queries on their way to a device", float_bytes);
-    }
-    ki_free(floats);
-    ki_free(sides);
+    const size_t bytes = (size_t)p->groups * p->pass * sizeof(uint32_t);
+    uint32_t *bounds = ki_zalloc(bytes);
+    if (!bounds)
+        return ki_no_memory("bounds of a search", bytes);
+    memset(bounds, 0xff, p->queries * sizeof *bounds);
+    const kith_status status =
+        ki_cl_write(rows->device, "bounds", rows->bounds.buffer, 0, bounds, bytes);
     ki_free(bounds);
     return status;
-}
-
-static kith_status read_answers(ki_device_rows *rows, const ki_cl_plan *p, uint64_t *answers)
-{
-    const size_t bytes = p->queries * p->k * sizeof *answers;
-    const cl_int code = KI_CL(rows->device->found.cl->EnqueueReadBuffer(
-        rows->device->queue, rows->answers.buffer, CL_TRUE, 0, bytes, answers, 0, NULL, NULL));
-    if (code)
-        return ki_cl_fail(code, "clEnqueueReadBuffer", rows->device->found.info.id,
-                          "%zu bytes of answers", bytes);
-    return KITH_OK;
 }
 
 static double seconds_now(void)
@@ -229,18 +170,21 @@ static kith_status scan_batch(ki_device_rows *rows, const ki_cl_plan *p,
     kith_status status = ki_cl_scan_kernel(rows->device, ki_cl_pairing(rows, queries), rows->metric,
                                            p->pass_log2, &scan);
     if (!status)
-        status = ki_cl_merge_kernel(rows->device, &merge);
+        status = ki_cl_plain_kernel(rows->device, KI_CL_MERGE, &merge);
     if (!status)
         status = reserve_scratch(rows, p);
     if (!status)
-        status = write_queries(rows, p, queries);
+        status = ki_cl_queries_send(rows, queries, p->pass);
+    if (!status)
+        status = write_bounds(rows, p);
     const double begin = seconds_now();
     if (!status)
         status = scan_chunks(rows, p, scan);
     if (!status)
         status = merge_lists(rows, p, merge);
     if (!status)
-        status = read_answers(rows, p, answers);
+        status = ki_cl_read(rows->device, "answers", rows->answers.buffer, answers,
+                            p->queries * p->k * sizeof *answers);
     if (!status)
         learn_speed(rows->device,
                     (double)p->groups * p->pass * rows->count * (double)ki_cl_query_floats(rows),
@@ -248,46 +192,17 @@ static kith_status scan_batch(ki_device_rows *rows, const ki_cl_plan *p,
     return status;
 }
 
-static kith_status scan_batches(ki_device_rows *rows, const ki_device_queries *queries, uint32_t k,
-                                uint64_t *answers)
+kith_status ki_cl_scan_lists(ki_device_rows *rows, const ki_device_queries *queries, uint32_t k,
+                             uint64_t *answers)
 {
     for (size_t done = 0; done < queries->count;) {
         ki_cl_plan p;
-        ki_device_queries batch = *queries;
         ki_cl_plan_batch(rows, queries->count - done, k, &p);
-        batch.base = (const unsigned char *)queries->base + done * queries->stride;
-        batch.count = p.queries;
+        const ki_device_queries batch = ki_cl_some_queries(queries, done, p.queries);
         const kith_status status = scan_batch(rows, &p, &batch, answers + done * k);
         if (status)
             return status;
         done += p.queries;
     }
     return KITH_OK;
-}
-
-kith_status ki_cl_scan(ki_device_rows *rows, const ki_device_queries *queries, uint32_t k,
-                       uint64_t *answers)
-{
-    const size_t nq = queries->count;
-    size_t bytes = 0;
-    if (k < 1 || k > KI_CL_MAX_K)
-        return ki_fail(KITH_EINVAL, "k is %u, %s takes 1..%d", (unsigned)k,
-                       rows->device->found.info.id, KI_CL_MAX_K);
-    if (!ki_mul(nq, k * sizeof *answers, &bytes))
-        return ki_fail(KITH_EINVAL, "%zu queries of %u answers do not fit in memory", nq,
-                       (unsigned)k);
-    if (rows->count == 0 || nq == 0) {
-        memset(answers, 0xff, bytes);
-        return KITH_OK;
-    }
-    uint64_t *own = ki_alloc(bytes);
-    if (!own)
-        return ki_no_memory("answers of a device", bytes);
-    pthread_mutex_lock(&rows->device->mutex);
-    const kith_status status = scan_batches(rows, queries, k, own);
-    pthread_mutex_unlock(&rows->device->mutex);
-    if (!status)
-        memcpy(answers, own, bytes);
-    ki_free(own);
-    return status;
 }

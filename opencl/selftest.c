@@ -1,11 +1,11 @@
-/* selftest.c - a search whose answers are known, run on every device before it is believed.
+/* selftest.c - a search whose answers are known, run by each way to search before it is believed.
  *
- * May touch device_cl.h and kernels/. The one idea: some drivers compile a kernel without a word
+ * May touch scan_cl.h and kernels/. The one idea: some drivers compile a kernel without a word
  * and then answer wrongly. Squared distances of small u8 vectors are exact integers, so the
  * check is equality. The rows repeat, so that ties are ordered by row number or found out; more
  * rows than one tile, more queries than one pass, and k above the shortest sort.
  */
-#include "opencl/device_cl.h"
+#include "opencl/scan_cl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ static int by_entry(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static kith_status compare(const ki_cl_device *device, const sample *s)
+static kith_status compare(const ki_cl_device *device, const sample *s, bool *wrong)
 {
     uint64_t right[ROWS];
     for (uint32_t query = 0; query < QUERIES; query++) {
@@ -59,16 +59,18 @@ static kith_status compare(const ki_cl_device *device, const sample *s)
         }
         qsort(right, ROWS, sizeof right[0], by_entry);
         for (uint32_t i = 0; i < K; i++)
-            if (s->answers[query][i] != right[i])
+            if (s->answers[query][i] != right[i]) {
+                *wrong = true;
                 return ki_fail(
                     KITH_EDEVICE, "self-test of %s: neighbour %u of query %u is row %u, not %u",
                     device->found.info.id, (unsigned)i, (unsigned)query,
                     (unsigned)(uint32_t)s->answers[query][i], (unsigned)(uint32_t)right[i]);
+            }
     }
     return KITH_OK;
 }
 
-kith_status ki_cl_self_test(ki_cl_device *device)
+kith_status ki_cl_self_test(ki_cl_device *device, ki_cl_path path, bool *wrong)
 {
     sample *s = ki_zalloc(sizeof *s);
     ki_device_rows *rows = NULL;
@@ -88,9 +90,9 @@ kith_status ki_cl_self_test(ki_cl_device *device)
     const ki_device_queries queries = {.base = s->queries, .stride = DIM, .count = QUERIES};
     kith_status status = ki_cl_put_rows(&device->base, &set, &rows);
     if (!status)
-        status = ki_cl_scan(rows, &queries, K, s->answers[0]);
+        status = ki_cl_scan_by(rows, &queries, K, path, s->answers[0]);
     if (!status)
-        status = compare(device, s);
+        status = compare(device, s, wrong);
     ki_cl_drop_rows(rows);
     ki_free(s);
     return status;

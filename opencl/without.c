@@ -16,8 +16,10 @@ void ki_opencl_list(void (*report)(void *user, const kith_device_info *info), vo
     snprintf(note, note_size, "this build has no OpenCL");
 }
 
-kith_status ki_opencl_open(uint32_t ordinal, ki_device **out)
+kith_status ki_opencl_open(uint32_t ordinal, uint32_t part, uint32_t parts, ki_device **out)
 {
+    (void)part;
+    (void)parts;
     (void)out;
     return ki_fail(KITH_ENODEVICE, "there is no OpenCL device ocl%u: this build has no OpenCL",
                    (unsigned)ordinal);

@@ -5,8 +5,9 @@
  * May include kith.h and POSIX alone and needs no test framework, so that an emulated processor can
  * run it as well: see test_index_digest_qemu.sh. Rows are made of integers, by additions and
  * shifts, and are the same everywhere; floats among them are exact in all three float types. Where
- * answers are integers too, the hits of walks over rows and over codes are printed as a hash. CPU
- * is a level as KITH_CPU takes it, or "best".
+ * answers are integers too, the hits of walks over rows and over codes are printed as a hash; and
+ * the digest of the graph that a build mends when some rows have gone. CPU is a level as KITH_CPU
+ * takes it, or "best".
  */
 #include "kith.h"
 
@@ -127,6 +128,23 @@ static uint64_t hash_of_hits(kith_index *index, const void *queries)
     return hash;
 }
 
+/* The digest when one row in five has gone and one in ten was replaced. */
+static uint64_t mended_digest(const struct kind *kind, kith_store *store, kith_index *index,
+                              unsigned char *row)
+{
+    kith_index_stats stats = {.size = sizeof stats};
+    for (uint64_t key = 0; key < ROWS; key += 5)
+        must(kith_store_del_u64(store, key));
+    for (uint64_t key = 1; key < ROWS; key += 10) {
+        fill(kind->type, row, 1, 2 * ROWS + key);
+        must(kith_store_put_u64(store, key, row));
+    }
+    must(kith_index_build(index, NULL, NULL));
+    must(kith_index_check(index));
+    must(kith_index_stat(index, &stats));
+    return stats.digest;
+}
+
 static void show(const struct kind *kind, const char *cpu, uint32_t threads, unsigned char *rows)
 {
     kith_store_options store_options = kith_store_defaults(DIM, kind->type, kind->metric);
@@ -152,7 +170,7 @@ static void show(const struct kind *kind, const char *cpu, uint32_t threads, uns
     fill(kind->type, rows, QUERIES, ROWS);
     if (whole)
         printf(" %016" PRIx64, hash_of_hits(index, rows));
-    printf("\n");
+    printf(" %016" PRIx64 "\n", mended_digest(kind, store, index, rows));
     kith_index_close(index);
     kith_store_close(store);
 }

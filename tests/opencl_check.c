@@ -35,7 +35,7 @@ void opencl_cache_drop(void)
 ki_device *opencl_open(void)
 {
     ki_device *device = NULL;
-    if (ki_opencl_open(0, &device))
+    if (ki_opencl_open(0, 0, 1, &device))
         fail_msg("ocl0 does not open: %s", kith_last_error());
     return device;
 }

@@ -76,7 +76,7 @@ all | quick) ;;
 esac
 
 # shellcheck disable=SC2086 # the lists are words
-install $wanted clang-format-14 gcc-aarch64-linux-gnu \
+install $wanted clang-format-14 gcc-aarch64-linux-gnu clang clang-15 libclc-15 oclgrind \
     libc6-dev-arm64-cross qemu-user
 suite release
 if [ "${1-all}" = all ]; then

@@ -118,12 +118,19 @@ static void test_runs(void **state)
     (void)state;
     const json_t *runs = result_field(result, "runs");
     const size_t walking = levels_that_add(false), scanning = levels_that_add(true);
-    size_t walks = 0, scans = 0;
+    size_t walks = 0, together = 0, scans = 0;
     for (size_t i = 0; i < json_array_size(runs); i++) {
         const json_t *entry = json_array_get(runs, i);
+        if (!strcmp(result_text(entry, "index"), "hnsw") &&
+            strcmp(result_text(entry, "device"), "cpu") != 0)
+            continue; /* see test_cli_replicas.c */
         check_run(entry);
         bool walk = !strcmp(result_text(entry, "index"), "hnsw");
-        walks += walk && result_number(entry, "threads") == 1;
+        const bool all = walk && result_number(entry, "batch") > 1;
+        walks += walk && !all && result_number(entry, "threads") == 1;
+        together += all;
+        assert_true(!all ||
+                    result_number(entry, "batch") == result_number(entry, "params.queries"));
         scans += !walk;
         if (walk && result_number(entry, "params.ef") >= 60)
             assert_true(result_number(entry, "recall") > 0.9);
@@ -133,6 +140,7 @@ static void test_runs(void **state)
             assert_true(result_number(entry, "recall") == 1);
     }
     assert_true(walks >= walking && walks <= 3 * walking);
+    assert_true(together >= 1 && together <= 3); /* each width once, by the best */
     assert_true(scans >= scanning);
 }
 

@@ -1,9 +1,10 @@
 /* test_cli_tune.c - `kith tune` finds settings that keep what they promise: searched again with
  * them, other queries have the recall that was asked for; a recall that no walk reaches is exit 4
- * with one sentence, and mistakes are sentences before any work.
+ * with one sentence, and mistakes are sentences before any work. The same of a store with a graph.
  */
 #include "tests/cli_bench_data.h"
 
+#define STORE "$kith tune $dir/s.kith -q "
 #define TUNE "$kith tune $dir/%s.u8bin --queries $dir/queries.u8bin -q "
 
 static int make_files(void **state)
@@ -93,6 +94,50 @@ static void refusals_come_first(void **state)
     expect_sentence(run_tool(TUNE, "absent"), 1, "absent.u8bin");
 }
 
+static void done(struct run run)
+{
+    if (run.code)
+        fail_msg("code %d: %s", run.code, run.err);
+    run_free(&run);
+}
+
+/* A graph of a store, some of whose rows have gone and some of whose row numbers are not their
+ * keys, with queries of the rows' type and of another. */
+static void stores_are_tuned(void **state)
+{
+    (void)state;
+    static const char *const queries[] = {"queries.u8bin", "queries.fbin"};
+    struct sentence why;
+    struct matrix floats;
+    assert_true(matrix_read(files_path("queries.u8bin"), NULL, 0, &floats, &why));
+    assert_true(matrix_convert(&floats, ELEMENT_F32, "queries", &why));
+    assert_true(matrix_write(files_path("queries.fbin"), &floats, &why));
+    matrix_free(&floats);
+    done(run_tool("$kith import $dir/base.u8bin $dir/s.kith -q"));
+    expect_sentence(run_tool(STORE "--queries $dir/queries.u8bin"), 1, "no graph to walk beside");
+    for (int key = 100; key < 140; key++)
+        done(run_tool("$kith del $dir/s.kith %d -q", key));
+    done(run_tool("$kith build $dir/s.kith --m 4 --ef-construction 10 -q"));
+    for (int i = 0; i < 2; i++) {
+        json_t *said =
+            expect_json(run_tool(STORE "--queries $dir/%s --json --recall 0.9", queries[i]));
+        const json_t *settings = json_object_get(said, "settings");
+        assert_non_null(strstr(json_string_value(json_object_get(said, "store")), "s.kith"));
+        assert_true(number(said, "queries") == 300 && number(said, "recall") >= 0.87);
+        assert_true(number(said, "distances_per_query") < 1500);
+        assert_string_equal(json_string_value(json_object_get(settings, "walk")), "u8");
+        json_decref(said);
+    }
+    struct run run = run_tool(STORE "--queries $dir/queries.u8bin --recall 0.9");
+    assert_int_equal(run.code, 0);
+    assert_non_null(strstr(run.out, "settings of a walk over u8"));
+    run_free(&run);
+    expect_sentence(run_tool(STORE), 2, "--queries is missing");
+    expect_sentence(run_tool(STORE "--queries $dir/queries.u8bin --m 8"), 2, "do not go with it");
+    expect_sentence(run_tool(STORE "--queries $dir/queries.u8bin --nq 1"), 2, "cannot be split");
+    expect_sentence(run_tool(STORE "--queries $dir/queries.u8bin -k 2961"), 2, "2961");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +145,7 @@ int main(void)
         cmocka_unit_test(more_recall_costs_more),
         cmocka_unit_test(settings_are_printed_to_be_copied),
         cmocka_unit_test(what_cannot_be_reached_is_exit_4),
+        cmocka_unit_test(stores_are_tuned),
         cmocka_unit_test(refusals_come_first),
     };
     return cmocka_run_group_tests(tests, make_files, files_remove);

@@ -5,6 +5,8 @@
 #include "index/objects.h"
 #include "tests/index_data.h"
 
+#include <string.h>
+
 enum { N = 500, DEAD = 3 };
 
 typedef struct patient {
@@ -61,6 +63,13 @@ static void damage_byte(const patient *p, unsigned char *number, unsigned char v
     must_fail(kith_index_check(p->index), KITH_ECORRUPT, verdict);
     *number = before;
     must(kith_index_check(p->index));
+}
+
+static kith_index_stats stats_of(const kith_index *index)
+{
+    kith_index_stats stats = {.size = sizeof stats};
+    must(kith_index_stat(index, &stats));
+    return stats;
 }
 
 /* A node of layer l with at least one link that is no tree link, and two free slots. */
@@ -229,11 +238,44 @@ static void ways_down(void **state)
     close_patient(&p);
 }
 
+/* A mark may not take a node for a row that it does not stand for. */
+static void loose_rows(void **state)
+{
+    (void)state;
+    patient p = open_patient();
+    ki_graph *graph = p.graph;
+    uint64_t usable[N / 64 + 1];
+    uint32_t loose[] = {1, DEAD, DEAD + 5};
+    const kith_index_stats before = stats_of(p.index);
+    memset(usable, 0xff, sizeof usable);
+    for (uint32_t row = 0; row < DEAD; row++)
+        usable[0] &= ~(UINT64_C(1) << row);
+    graph->usable = usable;
+    must(kith_index_check(p.index));
+    usable[0] |= 1;
+    must_fail(kith_index_check(p.index), KITH_ECORRUPT, "row 0 is absent");
+    usable[0] &= ~UINT64_C(1);
+    graph->loose = loose;
+    graph->loose_count = 3;
+    must_fail(kith_index_check(p.index), KITH_ECORRUPT, "has a node that is taken for it");
+    usable[0] &= ~(UINT64_C(1) << loose[1] | UINT64_C(1) << loose[2]);
+    must(kith_index_check(p.index));
+    assert_int_equal(stats_of(p.index).bytes - before.bytes, sizeof usable + sizeof loose);
+    damage(&p, &loose[2], loose[1], "out of order");
+    damage(&p, &loose[2], N, "never seen");
+    damage(&p, &loose[2], DEAD + 6, "taken for it");
+    graph->loose = NULL;
+    graph->loose_count = 0;
+    graph->usable = NULL;
+    close_patient(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(links), cmocka_unit_test(tree_links), cmocka_unit_test(reach),
-        cmocka_unit_test(heads), cmocka_unit_test(levels),     cmocka_unit_test(ways_down),
+        cmocka_unit_test(links),      cmocka_unit_test(tree_links), cmocka_unit_test(reach),
+        cmocka_unit_test(heads),      cmocka_unit_test(levels),     cmocka_unit_test(ways_down),
+        cmocka_unit_test(loose_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,8 @@ static bool run_with_failure(run *r, uint64_t n)
 }
 
 /* From the first allocation on until none fails any more. */
-static void check_all_failures(kith_type type, kith_metric metric, kith_index_kind kind)
+static void check_all_failures(kith_type type, kith_metric metric, kith_index_kind kind,
+                               kith_walk walk, uint32_t reduce)
 {
     uint64_t random = check_seed(), n = 1;
     matrix rows = matrix_clustered(type, DIM, N, 5, &random);
@@ -95,6 +96,8 @@ static void check_all_failures(kith_type type, kith_metric metric, kith_index_ki
     run r = {.rows = &rows, .queries = &queries, .metric = metric};
     r.options = kith_index_defaults(kind);
     r.options.threads = 1;
+    r.options.walk = walk;
+    r.options.reduce = reduce;
     r.options.ef_construction = 20;
     r.options.m = 4; /* many layers */
     for (run once = r; n < MOST && !run_with_failure(&once, n); once = r)
@@ -107,15 +110,25 @@ static void check_all_failures(kith_type type, kith_metric metric, kith_index_ki
 static void graph_survives(void **state)
 {
     (void)state;
-    check_all_failures(KITH_U8, KITH_L2SQ, KITH_HNSW);
-    check_all_failures(KITH_F32, KITH_COSINE, KITH_HNSW);
+    check_all_failures(KITH_U8, KITH_L2SQ, KITH_HNSW, KITH_WALK_AUTO, 0);
+    check_all_failures(KITH_F32, KITH_COSINE, KITH_HNSW, KITH_WALK_ROWS, 0);
+}
+
+/* Codes are learnt, tried, made, shortened; queries become codes; what is found is ranked again. */
+static void coded_graph_survives(void **state)
+{
+    (void)state;
+    check_all_failures(KITH_F32, KITH_COSINE, KITH_HNSW, KITH_WALK_AUTO, 0);
+    check_all_failures(KITH_F16, KITH_IP, KITH_HNSW, KITH_WALK_SQ8, 16);
+    check_all_failures(KITH_F32, KITH_L2SQ, KITH_HNSW, KITH_WALK_SQ4, 0);
+    check_all_failures(KITH_U8, KITH_L2SQ, KITH_HNSW, KITH_WALK_SQ1, 0);
 }
 
 static void flat_survives(void **state)
 {
     (void)state;
-    check_all_failures(KITH_U8, KITH_IP, KITH_FLAT);
-    check_all_failures(KITH_F32, KITH_L2SQ, KITH_FLAT);
+    check_all_failures(KITH_U8, KITH_IP, KITH_FLAT, KITH_WALK_AUTO, 0);
+    check_all_failures(KITH_F32, KITH_L2SQ, KITH_FLAT, KITH_WALK_AUTO, 0);
 }
 
 static void exact_survives(void **state)
@@ -178,9 +191,9 @@ static void search_allocates_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(graph_survives),           cmocka_unit_test(flat_survives),
-        cmocka_unit_test(exact_survives),           cmocka_unit_test(devices_survive),
-        cmocka_unit_test(search_allocates_nothing),
+        cmocka_unit_test(graph_survives),  cmocka_unit_test(coded_graph_survives),
+        cmocka_unit_test(flat_survives),   cmocka_unit_test(exact_survives),
+        cmocka_unit_test(devices_survive), cmocka_unit_test(search_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static int absent(const char *word)
         return 3;
     if (strcmp(kith_last_error(), "kept") != 0)
         return 4;
-    if (ki_opencl_open(0, &device) != KITH_ENODEVICE || device)
+    if (ki_opencl_open(0, 0, 1, &device) != KITH_ENODEVICE || device)
         return 5;
     return strstr(kith_last_error(), "ocl0") && strstr(kith_last_error(), word) ? 0 : 6;
 }
@@ -76,7 +76,7 @@ static void number_out_of_range(void **unused)
 {
     (void)unused;
     ki_device *device = NULL;
-    assert_int_equal(ki_opencl_open(4000000000u, &device), KITH_ENODEVICE);
+    assert_int_equal(ki_opencl_open(4000000000u, 0, 1, &device), KITH_ENODEVICE);
     assert_null(device);
     assert_non_null(strstr(kith_last_error(), "ocl4000000000"));
 }

@@ -63,7 +63,7 @@ static bool whole_search(arm_fn arm, bool (*disarm)(void), uint64_t n)
     memset(answers, 0x5a, sizeof answers);
     memcpy(untouched, answers, sizeof answers);
     arm(n);
-    kith_status status = ki_opencl_open(0, &device);
+    kith_status status = ki_opencl_open(0, 0, 1, &device);
     if (!status)
         status = device->ops->put_rows(device, &c.set, &rows);
     if (!status)
@@ -77,6 +77,7 @@ static bool whole_search(arm_fn arm, bool (*disarm)(void), uint64_t n)
     }
     if (device) {
         device->ops->drop_rows(rows);
+        assert_int_equal(((ki_cl_device *)device)->memory_used, 0);
         device->ops->close(device);
     }
     return !pending;
@@ -130,6 +131,40 @@ static void rows_survive_a_failed_scan(void **unused)
         assert_true(n++ < MOST);
     device->ops->drop_rows(rows);
     device->ops->close(device);
+}
+
+/* A way that is proved again before each scan, so that the proof fails as well. */
+static void other_way_survives(const char *path, ki_cl_path which)
+{
+    setenv("KITH_OPENCL_PATH", path, 1);
+    setenv("KITH_OPENCL_SHAPE", "gpu", 1);
+    ki_device *device = opencl_open();
+    unsetenv("KITH_OPENCL_PATH");
+    unsetenv("KITH_OPENCL_SHAPE");
+    ki_device_rows *rows = NULL;
+    assert_int_equal(device->ops->put_rows(device, &c.set, &rows), KITH_OK);
+    for (int kind = 0; kind < 2; kind++) {
+        uint64_t n = 0;
+        bool more = true;
+        while (more) {
+            ((ki_cl_device *)device)->proofs[which] = KI_CL_UNTRIED;
+            more = scan_twice(device, rows, kind ? ki_alloc_fail_at : ki_cl_fail_at,
+                              kind ? disarm_allocations : disarm_calls, ++n);
+            assert_int_equal(((ki_cl_device *)device)->proofs[which], KI_CL_PROVEN);
+            assert_true(n < MOST);
+        }
+        assert_true(n > (kind ? 5 : 50));
+    }
+    device->ops->drop_rows(rows);
+    assert_int_equal(((ki_cl_device *)device)->memory_used, 0);
+    device->ops->close(device);
+}
+
+static void other_ways_survive_a_failed_call(void **unused)
+{
+    (void)unused;
+    other_way_survives("tile", KI_CL_TILES);
+    other_way_survives("select", KI_CL_SELECT);
 }
 
 static void count_device(void *user, const kith_device_info *info)
@@ -199,6 +234,7 @@ int main(void)
         cmocka_unit_test(each_call_of_a_search),
         cmocka_unit_test(each_allocation_of_a_search),
         cmocka_unit_test(rows_survive_a_failed_scan),
+        cmocka_unit_test(other_ways_survive_a_failed_call),
         cmocka_unit_test(each_call_of_a_listing),
         cmocka_unit_test(close_takes_nothing),
         cmocka_unit_test(sentences_name_call_device_and_code),

@@ -24,6 +24,7 @@ static const struct arrow {
     {"index/", {"kith.h", "kernels/", "kv/", "index/"}},
     {"cli/", {"kith.h", "cli/"}},
     {"bench/bench_kernel", {"kith.h", "kernels/", "bench/"}},
+    {"bench/bench_gpu_stream", {"kith.h", "kernels/", "opencl/", "bench/"}},
     {"bench/bench_kv_order", {"kith.h", "kv/", "bench/"}},
     {"bench/peers/", {"kith.h", "kernels/"}},
     {"bench/", {"kith.h", "bench/"}},

@@ -1,0 +1,181 @@
+/* Property: no query is lost to a device that fails, hangs or is gone, every answer is right, and
+ * the device is taken back when it works again. What nobody can answer is refused, or left out and
+ * said to be, as the options want.
+ */
+#include "tests/shaky_device.h"
+
+#include <string.h>
+#include <time.h>
+
+enum { N = 300, QUERIES = 10000, FEW = 50, K = 5 };
+
+static double seconds(void)
+{
+    return (double)ki_now_ns() * 1e-9;
+}
+
+static void search_rightly(const shaky_bench *b, kith_replicas *r, size_t nq,
+                           kith_replicas_report *report, const char *what)
+{
+    const kith_search_options search = kith_search_defaults(K);
+    kith_hit *right = exact_hits(b, nq, K), *hits = malloc(nq * K * sizeof *hits);
+    must(kith_replicas_search(r, b->queries.bytes, nq, &search, hits, report));
+    same_hits(right, hits, nq * K, what);
+    free(right);
+    free(hits);
+}
+
+static void a_killed_device_loses_nothing(void **state)
+{
+    (void)state;
+    uint64_t random = check_seed();
+    shaky_bench b;
+    bench_open(&b, KITH_FLAT, KITH_U8, N, QUERIES, &random);
+    for (uint32_t partitions = 1; partitions <= 2; partitions++) {
+        const kith_replicas_options options = shaky_options(partitions, 2, 2);
+        kith_replicas_report report = {.size = sizeof report};
+        kith_replicas *r = NULL;
+        must(kith_replicas_create(b.index, &options, NULL, NULL, &r));
+        for (int i = 0; i < 2; i++)
+            atomic_store(&shaky[i].ns_per_query, 20000);
+        atomic_store(&shaky[0].fail_after, 4);
+        search_rightly(&b, r, QUERIES, &report, "one device killed");
+        assert_true(report.retries > 0);
+        assert_int_equal(report.on_host, 0);
+        assert_int_equal(report.rows_searched, N);
+        const kith_copy_info dead = copy_info(r, 0);
+        assert_true(dead.state == KITH_COPY_DEAD || dead.state == KITH_COPY_PROBING);
+        assert_non_null(strstr(dead.reason, "told to fail"));
+        atomic_store(&shaky[0].failing, false);
+        await_state(r, 0, KITH_COPY_OK);
+        const uint64_t before = copy_info(r, 0).queries;
+        search_rightly(&b, r, 2000, NULL, "the device is back");
+        assert_true(copy_info(r, 0).queries > before);
+        kith_replicas_close(r);
+        for (int i = 0; i < 2; i++)
+            atomic_store(&shaky[i].ns_per_query, 0);
+    }
+    bench_close(&b);
+}
+
+static void a_hanging_device_is_given_up(void **state)
+{
+    (void)state;
+    uint64_t random = check_seed();
+    shaky_bench b;
+    bench_open(&b, KITH_FLAT, KITH_U8, N, QUERIES, &random);
+    kith_replicas_options options = shaky_options(1, 2, 2);
+    kith_replicas_report report = {.size = sizeof report};
+    kith_replicas *r = NULL;
+    options.deadline_ms = 100;
+    must(kith_replicas_create(b.index, &options, NULL, NULL, &r));
+    atomic_store(&shaky[0].hanging, true);
+    atomic_store(&shaky[1].ns_per_query, 20000);
+    const double start = seconds();
+    search_rightly(&b, r, 2000, &report, "one device hangs");
+    assert_true(seconds() - start < 5);
+    assert_true(report.retries > 0);
+    assert_int_not_equal(copy_info(r, 0).state, KITH_COPY_OK);
+    await_state(r, 0, KITH_COPY_PROBING); /* a new lane tries, and hangs as well */
+    search_rightly(&b, r, 200, NULL, "while it hangs");
+    atomic_store(&shaky[0].hanging, false);
+    await_state(r, 0, KITH_COPY_OK);
+    assert_true(atomic_load(&shaky[0].opened) >= 2);
+    search_rightly(&b, r, 2000, NULL, "the device is back");
+    kith_replicas_close(r);
+    bench_close(&b);
+}
+
+/* Late once is no death: the call returns, and the copy is asked again. */
+static void a_late_device_is_a_suspect(void **state)
+{
+    (void)state;
+    uint64_t random = check_seed();
+    shaky_bench b;
+    bench_open(&b, KITH_FLAT, KITH_U8, N, QUERIES, &random);
+    kith_replicas_options options = shaky_options(1, 1, 1);
+    kith_replicas *r = NULL;
+    options.deadline_ms = 300;
+    must(kith_replicas_create(b.index, &options, NULL, NULL, &r));
+    atomic_store(&shaky[0].hanging, true);
+    search_rightly(&b, r, FEW, NULL, "the host instead");
+    assert_int_equal(copy_info(r, 0).state, KITH_COPY_SUSPECT);
+    assert_non_null(strstr(copy_info(r, 0).reason, "longer than 300 ms"));
+    atomic_store(&shaky[0].hanging, false);
+    for (int i = 0; i < 1000 && copy_info(r, 0).state != KITH_COPY_OK; i++) {
+        search_rightly(&b, r, FEW, NULL, "late");
+        sleep_ms(1);
+    }
+    assert_int_equal(copy_info(r, 0).state, KITH_COPY_OK);
+    assert_int_equal(atomic_load(&shaky[0].opened), 1);
+    kith_replicas_close(r);
+    bench_close(&b);
+}
+
+static void the_host_is_the_last_holder(void **state)
+{
+    (void)state;
+    uint64_t random = check_seed();
+    shaky_bench b;
+    bench_open(&b, KITH_FLAT, KITH_F32, N, QUERIES, &random);
+    const kith_replicas_options options = shaky_options(2, 1, 2);
+    kith_replicas_report report = {.size = sizeof report};
+    kith_replicas *r = NULL;
+    must(kith_replicas_create(b.index, &options, NULL, NULL, &r));
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&shaky[i].failing, true);
+        search_rightly(&b, r, FEW, &report, "the host answers");
+        assert_true(report.on_host > 0);
+    }
+    kith_replicas_close(r);
+    bench_close(&b);
+}
+
+/* No host: an error, or what is left and how much that is. */
+static void nobody_is_left(void **state)
+{
+    (void)state;
+    uint64_t random = check_seed();
+    const kith_search_options search = kith_search_defaults(K);
+    shaky_bench b;
+    bench_open(&b, KITH_FLAT, KITH_U8, N, QUERIES, &random);
+    kith_hit untouched = {.row = 77}, hits[FEW * K];
+    for (uint32_t partial = 0; partial < 2; partial++) {
+        kith_replicas_options options = shaky_options(2, 1, 2);
+        kith_replicas_report report = {.size = sizeof report};
+        kith_replicas *r = NULL;
+        options.host = 1;
+        options.partial = partial;
+        must(kith_replicas_create(b.index, &options, NULL, NULL, &r));
+        const kith_copy_info lost = copy_info(r, 0), left = copy_info(r, 1);
+        shaky_switches *device = &shaky[lost.device[3] - '0'];
+        search_rightly(&b, r, FEW, &report, "both are there");
+        assert_int_equal(report.rows_searched, N);
+        atomic_store(&device->failing, true);
+        hits[0] = untouched;
+        if (partial) {
+            must(kith_replicas_search(r, b.queries.bytes, FEW, &search, hits, &report));
+            assert_int_equal(report.rows, N);
+            assert_int_equal(report.rows_searched, left.rows);
+        } else {
+            must_fail(kith_replicas_search(r, b.queries.bytes, FEW, &search, hits, NULL),
+                      KITH_EDEVICE, "no copy of partition");
+            assert_memory_equal(&hits[0], &untouched, sizeof untouched);
+        }
+        atomic_store(&device->failing, false);
+        await_state(r, 0, KITH_COPY_OK);
+        search_rightly(&b, r, FEW, NULL, "both are there again");
+        kith_replicas_close(r);
+    }
+    bench_close(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_killed_device_loses_nothing),
+                                       cmocka_unit_test(a_hanging_device_is_given_up),
+                                       cmocka_unit_test(a_late_device_is_a_suspect),
+                                       cmocka_unit_test(the_host_is_the_last_holder),
+                                       cmocka_unit_test(nobody_is_left)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
