@@ -4,7 +4,8 @@ All contenders get the same rows and queries, one thread and one pinned core. A 
 every point of every contender once, and they alternate within a round, so that a slow minute of
 the machine falls on all. Printed are medians over the rounds, at equal recall, interpolated on log
 QPS between the points that no other point of the same contender beats. The result file holds
-every point, so that `kith report` draws all on one chart.
+every point, so that `kith report` draws all on one chart. Then Kith alone on more and more rows of
+one kind (graph_grow.py).
 """
 import argparse
 import datetime
@@ -23,6 +24,8 @@ SETS = ("fashion-mnist-784-euclidean", "wordnet-256-angular")
 PEERS = "hnswlib,usearch-i8,usearch-bf16,usearch-f32,faiss-f32,faiss-sq8"
 EFS = (10, 14, 20, 28, 40, 57, 80, 113, 160, 226, 320, 453, 640, 905, 1280)
 ENOUGH = 0.993
+KITHS = ("kith", "kith sketched")
+SIZES = (10000, 100000, 1000000)
 GOALS = (0.90, 0.95, 0.97, 0.99)
 
 # How many times faster Kith is to be at these recalls: asked as the peer is, or all in one call.
@@ -86,7 +89,7 @@ def title(contender):
 
 def print_set(data, curves):
     queries = len(data.queries)
-    ours = {c.batch > 1: points for c, points in curves.items() if c.device == "kith"}
+    ours = {(c.device, c.batch > 1): points for c, points in curves.items()}
     fastest = {}  # of each device, the best of its types at a goal
     print(f"\n{data.name}: {len(data.base)} x {data.base.shape[1]} {data.type}, {data.metric}, "
           f"{queries} queries, k={data.k}, one thread, M={graph_contenders.M}, peers' "
@@ -101,8 +104,8 @@ def print_set(data, curves):
         line = f"{title(contender):32} {contender.seconds:7.1f} "
         line += f"{contender.bytes / len(data.base):10.0f} "
         line += "".join(f"{here:13.0f}" if here else f"{'-':>13}" for here in qps)
-        if contender.device != "kith":
-            mine = [qps_at(ours[contender.batch > 1], queries, g) for g in GOALS]
+        if contender.device not in KITHS:
+            mine = [qps_at(ours["kith", contender.batch > 1], queries, g) for g in GOALS]
             line += "  " + " ".join(f"{m / h:5.2f}x" if m and h else "     -"
                                     for m, h in zip(mine, qps))
         print(line)
@@ -117,9 +120,9 @@ def print_gates(data, curves, ours, fastest):
     for peer, together, goals, times in GATES.get(data.name, []):
         for goal in goals:
             theirs = fastest.get((peer, goal), 0)
-            if theirs:
-                ratio = qps_at(ours[together], len(data.queries), goal) / theirs
-                say(ratio >= times, f"{ratio:5.2f}x the best of {peer} at recall {goal}, Kith "
+            for name in KITHS if theirs else ():
+                ratio = qps_at(ours[name, together], len(data.queries), goal) / theirs
+                say(ratio >= times, f"{ratio:5.2f}x the best of {peer} at recall {goal}, {name} "
                     f"{'with all queries in a call' if together else 'one query at a time'}: "
                     f"{times}x")
     kith = by_device["kith"]
@@ -127,8 +130,10 @@ def print_gates(data, curves, ours, fastest):
         share = kith.seconds / by_device["hnswlib"].seconds
         say(share <= BUILD_SHARE, f"build in {share:.2f} of hnswlib's time: {BUILD_SHARE}")
     if data.type == "u8":
-        each = kith.index_bytes / len(data.base)
-        say(each <= INDEX_BYTES, f"{each:.0f} bytes a vector beyond its row: {INDEX_BYTES}")
+        for name in KITHS:
+            each = by_device[name].index_bytes / len(data.base)
+            say(each <= INDEX_BYTES, f"{each:.0f} bytes a vector beyond its row, {name}: "
+                f"{INDEX_BYTES}")
 
 
 def percentiles(latency):
@@ -181,7 +186,7 @@ def write_result(tool, data, curves, path):
               "dataset": {"name": data.name, "rows": len(data.base),
                           "queries": len(data.queries), "dim": data.base.shape[1],
                           "type": data.type, "metric": data.metric, "sha256": data.sha256},
-              "builds": [build_json(data, c) for c in curves if c.device != "kith" or
+              "builds": [build_json(data, c) for c in curves if c.device not in KITHS or
                          c.batch == 1],
               "runs": [run_json(data, c, p) for c, points in curves.items() for p in points],
               "agreement": []}
@@ -193,8 +198,9 @@ def write_result(tool, data, curves, path):
 
 
 def contenders(arguments, data):
-    kith = graph_contenders.Kith(arguments.kith, data, arguments.walk, arguments.slack)
-    yield kith
+    for sketch in (False, True):
+        yield graph_contenders.Kith(arguments.kith, data, arguments.walk, arguments.slack,
+                                    sketch=sketch)
     for name in arguments.peers.split(",") if arguments.peers else ():
         library, _, kind = name.partition("-")
         try:
@@ -216,7 +222,7 @@ def compare(arguments, data):
         print(f"building: {title(contender)}", file=sys.stderr)
         contender.build()
         curves[contender] = survey(contender, data)
-        if contender.device == "kith":
+        if contender.device in KITHS:
             together = contender.together()
             curves[together] = survey(together, data)
     measure(curves, arguments.rounds)
@@ -228,23 +234,28 @@ def main():
     parser = argparse.ArgumentParser(prog="graph.sh", description=__doc__.split("\n", 1)[0])
     for name in ("tool", "kith", "hnswlib", "data"):
         parser.add_argument("--" + name, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("sets", nargs="*", default=SETS, help="default: " + " ".join(SETS))
+    parser.add_argument("sets", nargs="*", help="default: " + " ".join(SETS))
     parser.add_argument("--peers", default=PEERS, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--queries", type=int, default=2000, help="at most, of each set")
     parser.add_argument("-k", type=int, default=10)
     parser.add_argument("--walk", choices=graph_contenders.WALKS, default="auto")
     parser.add_argument("--slack", type=float, default=0, help="Kith's early stop")
-    parser.add_argument("--grow", help="in place of peers, Kith on synthetic rows, as many as "
-                        "each of these: 10000,100000,1000000")
+    parser.add_argument("--rows", type=int, help="a sample of each set, at even steps")
+    parser.add_argument("--grow", help="in place of peers, Kith on samples of so many rows of one "
+                        "set, or of synthetic rows where none is named; the default does both, "
+                        "with " + ",".join(map(str, SIZES)))
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if arguments.grow:
         graph_grow.grow(arguments, [int(n) for n in arguments.grow.split(",")])
         return
-    for name in arguments.sets:
+    for name in arguments.sets or SETS:
         data = graph_data.named(arguments.tool, arguments.data, name, arguments.k)
-        compare(arguments, data.first(arguments.queries))
+        data = data.first(arguments.queries)
+        compare(arguments, data.sample(arguments.rows) if arguments.rows else data)
+    if not arguments.sets and not arguments.rows:
+        graph_grow.grow(arguments, SIZES)
 
 
 if __name__ == "__main__":

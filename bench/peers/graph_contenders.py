@@ -49,7 +49,7 @@ class Contender:
 
 class Build(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint32) for name in
-                "type metric dim rows m ef_construction walk threads".split()]
+                "type metric dim rows m ef_construction walk threads sketch".split()]
     _fields_ += [("seconds", ctypes.c_double), ("index_bytes", ctypes.c_double),
                  ("digest", ctypes.c_uint64)]
 
@@ -61,21 +61,20 @@ class Search(ctypes.Structure):
 
 class Kith(Contender):
     """One graph, asked one query at a time; together() is the same graph asked in one call."""
-    device = "kith"
-
-    def __init__(self, module, data, walk="auto", slack=0.0, ef_construction=0):
+    def __init__(self, module, data, walk="auto", slack=0.0, ef_construction=0, sketch=False):
         self.lib = ctypes.CDLL(module)
         self.lib.peer_graph_error.restype = ctypes.c_char_p
         self.lib.peer_graph_isa.restype = ctypes.c_char_p
         self.lib.peer_graph_build.restype = ctypes.c_void_p
         self.data, self.walk, self.slack = data, walk, slack
-        self.ef_construction = ef_construction
+        self.ef_construction, self.sketch = ef_construction, sketch
+        self.device = "kith sketched" if sketch else "kith"
         self.isa, self.codes = self.lib.peer_graph_isa().decode(), data.type
 
     def make(self):
         base = self.data.base
         told = Build(TYPES[self.data.type], METRICS[self.data.metric], base.shape[1], len(base),
-                     M, self.ef_construction, WALKS[self.walk], 1)
+                     M, self.ef_construction, WALKS[self.walk], 1, self.sketch)
         self.graph = self.lib.peer_graph_build(ctypes.byref(told), self.pointer(base))
         if not self.graph:
             raise RuntimeError(self.lib.peer_graph_error().decode())

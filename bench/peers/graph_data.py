@@ -25,6 +25,14 @@ class Data:
         return Data(self.name, self.metric, self.base, self.queries[:queries], self.k,
                     self.truth[:queries], self.sha256)
 
+    def sample(self, rows):
+        """So many rows at even steps, the same queries."""
+        if rows >= len(self.base):
+            return self
+        which = numpy.arange(rows) * len(self.base) // rows
+        return Data(self.name, self.metric, numpy.ascontiguousarray(self.base[which]),
+                    self.queries, self.k)
+
 
 def matrix(path, element):
     rows, dim = numpy.fromfile(path, "<u4", 2)
@@ -43,32 +51,27 @@ def named(tool, folder, name, k):
                 about["sha256"])
 
 
-def clustered(rows, k, queries=1000, dim=128, seed=1):
-    """Synthetic: clusters of 100 rows, each in 16 random directions of its own with a little noise,
-    wide enough to overlap. More rows are more clusters, none denser: with as many clusters at
-    every size, a hundred thousand rows were easier to search than ten thousand."""
-    clusters, inner = max(rows // 100, 1), 16
+def manifold(rows, k, queries=1000, dim=128, seed=1):
+    """Synthetic: one smooth surface of 16 dimensions in 128, and a little noise. Of clusters a
+    sample is another kind of data: where a cluster has fewer rows than k, neighbours are strangers,
+    and where it has thousands they are all alike. Of a surface it is the same with wider gaps."""
+    inner, folds = 16, 64
     shape = numpy.random.Generator(numpy.random.PCG64(seed))
-    centres = shape.standard_normal((clusters, dim), "f4") * numpy.float32(0.6)
-    flats = shape.standard_normal((clusters, inner, dim), "f4") / numpy.float32(inner ** 0.5)
+    bend = shape.standard_normal((inner, folds), "f4") / numpy.float32(inner ** 0.5)
+    spread = shape.standard_normal((folds, dim), "f4") / numpy.float32(folds ** 0.5)
 
     def draw(count, seed):
         random = numpy.random.Generator(numpy.random.PCG64(seed))
         out = numpy.empty((count, dim), "f4")
         for first in range(0, count, 10000):
-            n = min(10000, count - first)
-            cluster = random.integers(0, clusters, 10000)[:n]
-            place = random.standard_normal((10000, 1, inner), "f4")[:n]
-            noise = random.standard_normal((10000, dim), "f4")[:n]
-            for i in range(0, n, 1000):
-                part = slice(i, min(i + 1000, n))
-                out[first + i:first + min(i + 1000, n)] = (
-                    centres[cluster[part]] + (place[part] @ flats[cluster[part]])[:, 0]
-                    + numpy.float32(0.05) * noise[part])
+            place = random.standard_normal((10000, inner), "f4")
+            noise = random.standard_normal((10000, dim), "f4")
+            some = numpy.tanh(2 * place @ bend) @ spread + numpy.float32(0.02) * noise
+            out[first:first + 10000] = some[:count - first]
         return out
 
-    return Data(f"clustered-{dim}-euclidean", "l2sq", draw(rows, seed + 1),
-                draw(queries, seed + 2), k)
+    return Data(f"manifold-{dim}-euclidean", "l2sq", draw(rows, seed + 1), draw(queries, seed + 2),
+                k)
 
 
 def distances(data, rows):
@@ -89,11 +92,14 @@ def distances(data, rows):
 
 
 def nearest(data):
-    """Exact neighbours under l2sq: candidates by f32, ranked again in f64."""
-    keep, best = 4 * data.k, []
-    half = (data.base ** 2).sum(axis=1) / 2
-    for first in range(0, len(data.queries), 100):
-        scores = half - data.queries[first:first + 100] @ data.base.T
+    """Exact neighbours: candidates by f32, ranked again in integers or f64."""
+    keep, best = min(4 * data.k, len(data.base) - 1), []
+    base, queries = data.base.astype("f4"), data.queries.astype("f4")
+    if data.metric == "cosine":
+        base /= numpy.maximum(numpy.linalg.norm(base, axis=1, keepdims=True), 1e-30)
+    half = (base ** 2).sum(axis=1) / 2
+    for first in range(0, len(queries), 100):
+        scores = half - queries[first:first + 100] @ base.T
         best.append(numpy.argpartition(scores, keep, axis=1)[:, :keep])
     rows = numpy.concatenate(best)
     order = numpy.argsort(distances(data, rows), axis=1, kind="stable")[:, :data.k]

@@ -23,6 +23,7 @@ typedef struct peer_build {
     uint32_t type, metric, dim, rows, m;
     uint32_t ef_construction; /* 0: the default, which is then told */
     uint32_t walk, threads;
+    uint32_t sketch;             /* make sketches of the rows, if they pay */
     double seconds, index_bytes; /* told */
     uint64_t digest;             /* told */
 } peer_build;
@@ -90,6 +91,8 @@ static kith_status fill(peer_graph *graph, peer_build *build, const void *vector
     double begin = seconds_now();
     if (!status)
         status = kith_index_build(graph->index, NULL, NULL);
+    if (!status && build->sketch)
+        status = kith_index_sketch(graph->index, NULL);
     build->seconds = seconds_now() - begin;
     kith_index_stats stats = {.size = sizeof stats};
     if (!status)
