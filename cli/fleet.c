@@ -71,7 +71,6 @@ static kith_search_options options_at(const struct fleet *fleet, uint32_t ef)
     options.ef = ef;
     options.threads = b->threads;
     options.rerank = (float)b->wishes.rerank;
-    options.slack = (float)b->wishes.slack;
     return options;
 }
 
@@ -128,7 +127,8 @@ static double pilot(struct fleet *fleet, uint32_t ef, double seconds)
 
 static bool must_agree(const struct bench *b)
 {
-    return b->data.type == KITH_U8 || b->data.type == KITH_I8 || !strncmp(b->walked, "sq", 2);
+    return b->data.type == KITH_U8 || b->data.type == KITH_I8 || b->data.type == KITH_B1 ||
+           !strncmp(b->walked, "sq", 2);
 }
 
 static bool same_rows(const kith_hit *a, const kith_hit *b, uint32_t k)
@@ -223,7 +223,7 @@ static void record(struct fleet *fleet, uint32_t ef, struct timing *timing)
         .index = "hnsw",
         .codes = b->walked,
         .params = json_pack("{s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:o}", "ef", (json_int_t)ef,
-                            "rerank", b->wishes.rerank, "slack", b->wishes.slack, "queries",
+                            "rerank", b->wishes.rerank, "slack", 0.0, "queries",
                             (json_int_t)fleet->queries, "passes", (json_int_t)timing->passes,
                             "recall_queries", (json_int_t)fleet->queries, "partitions",
                             (json_int_t)fleet->layout[0], "copies", (json_int_t)fleet->layout[1],

@@ -24,7 +24,7 @@ bool tune_is_store(const char *path, kith_store **out)
 
 static float as_float(kith_type type, const void *vector, uint32_t i)
 {
-    const uint32_t wide = (uint32_t)((const uint16_t *)vector)[i] << 16; /* of a bf16 */
+    uint32_t wide;
     float x;
     switch (type) {
     case KITH_U8:
@@ -34,6 +34,7 @@ static float as_float(kith_type type, const void *vector, uint32_t i)
     case KITH_F16:
         return element_half(((const uint16_t *)vector)[i]);
     case KITH_BF16:
+        wide = (uint32_t)((const uint16_t *)vector)[i] << 16;
         memcpy(&x, &wide, sizeof x);
         return x;
     default:

@@ -410,7 +410,7 @@ KITH_API kith_status kith_index_create(kith_store *store, const kith_index_optio
  * that are dead, unless they are few; a device receives the rows. Rows put since the last build are
  * found all the same, by an exact scan beside the walk. A graph over codes, and over u8, i8 and b1
  * rows, depends on keys, vectors, their order and the options, not on threads or instruction sets.
- * Errors: ENOMEM, EDEVICE, ECANCELLED (the rows linked so far stay linked). */
+ * Errors: ENOMEM, EDEVICE, ECANCELLED (rows linked so far stay; a third dead: of a new graph). */
 KITH_API kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void *user);
 KITH_API void kith_index_close(kith_index *index);
 
@@ -499,7 +499,7 @@ KITH_API kith_status kith_searcher_search(kith_searcher *searcher, const void *q
 
 typedef struct kith_index_stats {
     size_t size;          /* set by the caller: sizeof(kith_index_stats) */
-    uint64_t nodes;       /* rows in the index; hnsw: deleted ones too, until a build */
+    uint64_t nodes;       /* rows in the index; hnsw: deleted ones too, until they are taken out */
     uint64_t links;       /* hnsw: links in layer 0 */
     uint32_t layers;      /* hnsw: layers in use */
     uint32_t threads;     /* that built it */
@@ -520,16 +520,16 @@ KITH_API kith_status kith_index_check(const kith_index *index);
  * with a graph of its own; of each partition there are C *copies* on different devices, the host
  * among them if it is asked for. A search asks one live copy of each partition and merges what they
  * find by (distance, row): the answer does not depend on which copies those were, but for floats
- * that a device rounds otherwise (KITH_WALK_ROWS of float rows). When no copy is left, the host
- * answers from its own memory.
+ * that a device rounds otherwise (KITH_WALK_ROWS of float rows), and where so many rows are dead
+ * that a device compares them all. When no copy is left, the host answers from its own memory.
  *
- * A copy that fails is marked, its work is given to another, and it is made anew in the background.
- * A copy knows the rows of its last refresh; rows put or deleted since are compared or left out on
- * the host, so a search sees every write that returned before it began.
+ * A device that fails is marked, its work is given to others, and it is raised anew in the
+ * background. A copy knows the rows of its last refresh; rows put or deleted since are compared or
+ * left out on the host, so a search sees every write that returned before it began.
  *
- * Threads: everything but create and close may be called from any thread at any time, beside
- * writes to the store too. Searches wait while kith_index_build changes the index; close waits for
- * work under way, of a device that hangs too: a driver may still write to its memory. */
+ * Threads: all but create and close from any thread at any time, beside writes too. Searches wait
+ * while graphs are changed by kith_index_build or refresh, whose callbacks must not search; close
+ * waits for work under way, of a device that hangs too: a driver may still write to its memory. */
 typedef struct kith_replicas kith_replicas;
 
 typedef struct kith_replicas_options {
@@ -543,7 +543,7 @@ typedef struct kith_replicas_options {
                              is KITH_EDEVICE else */
     uint32_t host;        /* 0: the host answers for what no copy answers for; 1: it does not */
     uint32_t deadline_ms; /* of one piece of work; 0: 8 times what is expected, at least 2 s */
-    uint64_t memory_bytes; /* at most, on each OpenCL device; 0: 80 % of what it has */
+    uint64_t memory_bytes; /* of rows and links, on each OpenCL device; 0: 80 % of what it has */
     uint32_t threads;      /* of host copies, and of building graphs; 0: all */
 } kith_replicas_options;
 KITH_API kith_replicas_options kith_replicas_defaults(uint32_t partitions, uint32_t copies);
@@ -570,8 +570,8 @@ typedef struct kith_replicas_report {
     kith_search_mode mode;
 } kith_replicas_report;
 
-/* As kith_index_search; `ef` is shared out among the partitions. report may be NULL. Errors: as
- * there, EDEVICE. */
+/* As kith_index_search; `ef` is shared out among the partitions, `slack` and `threads` are not
+ * heeded. report may be NULL. Errors: as there, EDEVICE. */
 KITH_API kith_status kith_replicas_search(kith_replicas *replicas, const void *queries, size_t nq,
                                           const kith_search_options *options, kith_hit *hits,
                                           kith_replicas_report *report);
@@ -611,9 +611,9 @@ typedef struct kith_copy_info {
     char device[16];
     kith_copy_state state;
     uint64_t rows;    /* that it holds */
-    uint64_t bytes;   /* of memory, on its device */
+    uint64_t bytes;   /* of memory on its device, estimated; 0 on the host */
     uint64_t lsn;     /* of the store, when it was refreshed */
-    uint64_t digest;  /* of what it holds: equal for all copies of a partition at one LSN */
+    uint64_t digest;  /* of what it was sent: equal for all copies of a partition at one LSN */
     uint64_t queries; /* answered so far, each partition of a query counted */
     double queries_per_second; /* measured, a moving average; 0: not yet */
     char reason[256];          /* of the last failure; "" when there was none */

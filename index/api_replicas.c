@@ -163,9 +163,10 @@ static kith_status write_report(const kith_ticket *t, kith_replicas_report *out)
                                    .mode = r->index->graph ? t->counts.mode : KITH_MODE_EXACT};
     report.rows_searched = report.rows;
     pthread_rwlock_rdlock(&r->links);
-    for (uint32_t p = 0; p < r->partitions; p++)
-        if (t->place[p].missing)
-            report.rows_searched -= live_rows_of(r, p);
+    for (uint32_t p = 0; p < r->partitions; p++) {
+        const uint64_t missing = t->place[p].missing ? live_rows_of(r, p) : 0;
+        report.rows_searched -= missing < report.rows_searched ? missing : report.rows_searched;
+    }
     pthread_rwlock_unlock(&r->links);
     return ki_write_result(&report, sizeof report, out);
 }

@@ -34,6 +34,11 @@ typedef struct ki_copy_request {
     size_t query_bytes, count;
     bool f32;                    /* they are f32, not of the rows' type */
     kith_search_options options; /* ef already that of a partition */
+
+    /* Not NULL: a device copy calls it once the graph and its codes are not looked at any more, and
+     * before it waits for the device. A search that fails early may not have called it. */
+    void (*let_go)(void *user);
+    void *user;
 } ki_copy_request;
 
 typedef struct ki_copy_counts {

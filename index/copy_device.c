@@ -72,13 +72,13 @@ static const uint64_t *live_by_places(const ki_copy *copy)
 kith_status ki_copy_tell_live(ki_copy *copy)
 {
     ki_device *device = device_of(copy);
+    copy->untold = false;
     if (!device || !copy->sent || !device->ops->set_live)
         return KITH_OK;
     kith_status status = copy->all_live ? KITH_OK : follow_live(copy);
     if (!status)
         status = device->ops->set_live(copy->sent, copy->all_live ? NULL : live_by_places(copy));
-    if (status)
-        copy->live_lsn = UINT64_MAX; /* the next search tries again */
+    copy->untold = status != KITH_OK; /* then the next search tries again */
     return status;
 }
 
@@ -266,6 +266,8 @@ kith_status ki_copy_walk_device(ki_copy *copy, const ki_copy_request *request, u
         status = translate(copy, &s, &asked, &owned);
     if (!status && s.ranked)
         status = open_ranker(copy, &s);
+    if (!status)
+        status = ki_copy_turn_to_device(copy, request);
     const size_t bytes = request->count * s.want * sizeof(uint64_t);
     uint64_t *found = status ? NULL : ki_copy_room_of(&copy->answers, bytes);
     if (!status && !found)

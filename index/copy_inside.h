@@ -36,6 +36,7 @@ struct ki_copy {
     uint32_t words;
     uint64_t live_lsn;
     bool all_live; /* live is mask */
+    bool untold;   /* the device does not know them yet */
 
     ki_workers *workers;
     ki_copy_room answers, queries, ranked;
@@ -109,6 +110,9 @@ void ki_copy_drop_device(ki_copy *copy);
 
 /* Tells the device which rows live when that has changed. */
 kith_status ki_copy_tell_live(ki_copy *copy);
+
+/* The index is not looked at from here on: lets go of it, and tells the device what lives. */
+kith_status ki_copy_turn_to_device(ki_copy *copy, const ki_copy_request *request);
 
 kith_status ki_copy_walk_host(ki_copy *copy, const ki_copy_request *request, uint64_t *answers,
                               ki_copy_counts *counts);

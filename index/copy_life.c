@@ -121,7 +121,7 @@ static void see_live(ki_copy *copy)
     const ki_store *engine = ki_parts_whole(copy->parts)->store->engine;
     const uint64_t *now = ki_store_live(engine);
     copy->live_lsn = ki_store_lsn(engine);
-    copy->all_live = true;
+    copy->all_live = copy->untold = true;
     for (uint32_t i = 0; i < copy->words; i++) { /* rows that there are not, are in no mask */
         const uint64_t mask = copy->mask[i];
         copy->live[i] = mask ? mask & __atomic_load_n(&now[i], __ATOMIC_RELAXED) : 0;
@@ -165,6 +165,16 @@ kith_status ki_copy_refresh(ki_copy *copy, const ki_copy_limits *limits)
 
 /* ---- search ---- */
 
+/* A device can hang in any call. So whoever changes the index must not have to wait for it: all
+ * that is read of the index has been read before. Codes alone are needed for longer, for queries.
+ */
+kith_status ki_copy_turn_to_device(ki_copy *copy, const ki_copy_request *request)
+{
+    if (copy->device && request->let_go)
+        request->let_go(request->user);
+    return copy->untold ? ki_copy_tell_live(copy) : KITH_OK;
+}
+
 kith_status ki_copy_search(ki_copy *copy, const ki_copy_request *request, uint64_t *answers,
                            ki_copy_counts *counts)
 {
@@ -174,21 +184,22 @@ kith_status ki_copy_search(ki_copy *copy, const ki_copy_request *request, uint64
         return ki_fail(KITH_EDEVICE, "the copy of partition %u holds nothing", copy->p);
     if (!copy->device && copy->version != ki_parts_version(copy->parts))
         status = ki_copy_refresh(copy, &copy->limits); /* it walks what has changed */
-    if (!status && copy->live_lsn != ki_store_lsn(engine)) {
-        see_live(copy);
-        status = ki_copy_tell_live(copy);
-    }
     if (status)
         return status;
+    if (copy->live_lsn != ki_store_lsn(engine))
+        see_live(copy);
     const bool flat = !ki_parts_whole(copy->parts)->graph;
     if (!copy->count || !request->count || (copy->device && !flat && !copy->walks)) {
         memset(answers, 0xff, request->count * request->options.k * sizeof *answers);
         return KITH_OK;
     }
-    if (flat)
-        return ki_copy_scan(copy, request, answers, counts);
-    return copy->device ? ki_copy_walk_device(copy, request, answers, counts)
-                        : ki_copy_walk_host(copy, request, answers, counts);
+    if (copy->device && !flat)
+        return ki_copy_walk_device(copy, request, answers, counts);
+    status = ki_copy_turn_to_device(copy, request);
+    if (status)
+        return status;
+    return flat ? ki_copy_scan(copy, request, answers, counts)
+                : ki_copy_walk_host(copy, request, answers, counts);
 }
 
 void ki_copy_stat(const ki_copy *copy, ki_copy_facts *out)

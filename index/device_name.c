@@ -14,8 +14,8 @@ enum { ORDINAL_MOST = 9999, PARTS_MOST = 255 }; /* so that every id fits in kith
 static bool read_number(const char **at, uint32_t most, uint32_t *out)
 {
     char *end = NULL;
-    if (**at < '0' || **at > '9')
-        return false;
+    if (**at < '0' || **at > '9' || (**at == '0' && (*at)[1] >= '0' && (*at)[1] <= '9'))
+        return false; /* no leading zeros: a device has one name */
     const unsigned long value = strtoul(*at, &end, 10);
     if (value > most)
         return false;

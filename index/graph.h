@@ -47,7 +47,7 @@ typedef struct ki_layer {
     uint32_t degree; /* a multiple of 16 in layer 0: whole 64-byte lines */
     uint32_t count;  /* ids in use are below this */
     uint32_t nodes;  /* of them in the graph: in layer 0, rows deleted before a build are not */
-    uint32_t roomy;  /* every node below this id has all the tree links it may have */
+    uint32_t roomy;  /* every linked node below it has all the tree links it may have */
     uint32_t root;   /* the first node: all others hang below it */
 } ki_layer;
 

@@ -45,8 +45,10 @@ static uint32_t choose_parent(ki_layer *layer, const ki_draft *draft)
     for (uint32_t i = 0; i < draft->near_count; i++)
         if (may_be_parent(layer, draft->near[i]))
             return draft->near[i];
-    while (!may_be_parent(layer, layer->roomy))
+    while (!may_be_parent(layer, layer->roomy)) {
         layer->roomy++;
+        assert(layer->roomy < layer->count);
+    }
     return layer->roomy;
 }
 
@@ -122,6 +124,8 @@ void ki_wishes_collect(ki_wishes *wishes, ki_graph *graph, uint32_t layer, const
         uint32_t parent = choose_parent(the_layer, &drafts[i]);
         the_layer->kept[parent]++;
         lead_with_parent(the_layer, &drafts[i], parent);
+        if (drafts[i].id < the_layer->roomy) /* a number that was given again: it has room now */
+            the_layer->roomy = drafts[i].id;
         wish_all(wishes, &drafts[i], parent);
     }
     sort_by_target(wishes, the_layer->count);

@@ -96,6 +96,7 @@ typedef struct ki_lane {
     unsigned char *queries;
     uint64_t *answers;
     size_t query_room, answer_room;
+    bool entered, entered_links; /* what ki_lane_let_go gives back */
     /* under the mutex: */
     bool started, exited;
     bool retired;    /* is to take no more work, clean up and end */
@@ -199,6 +200,9 @@ bool ki_queue_has(const ki_lane *lane);
  * gives back both, or the index alone. */
 kith_status ki_replicas_enter(kith_replicas *replicas);
 void ki_replicas_leave(kith_replicas *replicas, bool links);
+
+/* The let_go of a lane's requests; gives back what it has entered, once. */
+void ki_lane_let_go(void *lane);
 
 void ki_lane_raise(ki_lane *lane); /* these two under the mutex, which they give up meanwhile */
 void ki_lane_refresh(ki_lane *lane);

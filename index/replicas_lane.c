@@ -1,8 +1,9 @@
 /* replicas_lane.c - the one thread that calls a device: it serves, and is told when to do else.
  *
  * May touch replicas.h. The host's copies walk what ki_parts_follow changes, so they hold `links`
- * while they search. All hold the gate: even a device's queries become codes by what a build may
- * learn anew.
+ * while they search. All hold the gate at first: even a device's queries become codes by what a
+ * build may learn anew. But it is open again before the device is called: it may hang, and a build,
+ * behind which all searches wait, would wait for it.
  */
 #include "index/replicas.h"
 
@@ -63,6 +64,8 @@ static kith_status search(ki_lane *lane, ki_copy_request *request, uint64_t limi
         status = ki_lane_refresh_copy(lane, h, &facts);
     if (status)
         return status;
+    request->let_go = ki_lane_let_go;
+    request->user = lane;
     atomic_store(&lane->deadline, limit ? ki_now_ns() + limit : UINT64_MAX);
     return ki_copy_search(h->copy, request, lane->answers, counts);
 }
@@ -116,6 +119,8 @@ static void serve(ki_lane *lane)
     ki_copy_counts counts = {0};
     atomic_store(&lane->deadline, UINT64_MAX);
     lane->limit_ns = limit_of(lane, &request, cost);
+    lane->entered = true;
+    lane->entered_links = lane->name.host;
     lane->searching = true;
     if (r->monitor_idle)
         pthread_cond_signal(&r->watch);
@@ -123,7 +128,7 @@ static void serve(ki_lane *lane)
     const uint64_t start = ki_now_ns();
     kith_status status = search(lane, &request, lane->limit_ns, &counts);
     const uint64_t ns = ki_now_ns() - start;
-    ki_replicas_leave(r, lane->name.host);
+    ki_lane_let_go(lane);
     pthread_mutex_lock(&r->mutex);
     lane->searching = false;
     if (lane->retired && lane->stuck) { /* another lane has its name */
@@ -179,8 +184,12 @@ static void serve_or_wait(ki_lane *lane)
         if (!status)
             ki_replicas_leave(r, true);
         pthread_mutex_lock(&r->mutex);
-        if (status)
+        if (status && lane->name.host && ki_queue_take(lane)) {
+            ki_queue_refuse(lane, status, kith_last_error()); /* it cannot walk half-made graphs */
+            ki_queue_settle(r);
+        } else if (status) {
             ki_wait_until(&lane->wake, &r->mutex, ki_now_ns() + GATE_PAUSE_NS);
+        }
         return;
     }
     if (ki_lane_is_behind(lane)) {

@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = 64, LOOKS = 4, FEW_ROWS = 64 };
+enum { BLOCK = 64, LOOKS = 4, FEW_ROWS = 64, WORD = 64 };
 
 /* One ticket on its way to hits. */
 typedef struct merge {
@@ -42,14 +42,14 @@ static bool ranks(const merge *m)
 
 static kith_status prepare_newer(merge *m, size_t block)
 {
-    const uint32_t k = m->ticket->options.k;
+    const uint32_t k = m->ticket->options.k + WORD; /* see look_at */
     const uint32_t most = ranks(m) ? ki_rank_wanted(k) : k;
     const size_t bytes = block * most * sizeof *m->newer;
     if (m->workers)
         return KITH_OK;
     m->newer = ki_alloc(bytes);
     m->fresh = ki_alloc(bytes);
-    m->ranked = ki_alloc(block * k * sizeof *m->ranked);
+    m->ranked = ki_alloc(block * k * sizeof *m->ranked); /* k is the most that look_at asks for */
     if (!m->newer || !m->fresh || !m->ranked)
         return ki_no_memory("answers from new rows", 2 * bytes);
     const kith_store_options *so = &m->store->options;
@@ -75,9 +75,10 @@ static ki_row_set rows_from(const merge *m, uint32_t first, uint32_t last)
 }
 
 /* Ranks as a copy of a flat partition does, and makes keys of it. */
-static kith_status rank_fresh(merge *m, const ki_row_set *set, const ki_queries *queries)
+static kith_status rank_fresh(merge *m, const ki_row_set *set, const ki_queries *queries,
+                              uint32_t k)
 {
-    const uint32_t k = m->ticket->options.k, want = ki_rank_wanted(k);
+    const uint32_t want = ki_rank_wanted(k);
     const ki_rounding rounding = {m->kernel->form, ki_largest_norm(set, 0, 0), false};
     const ki_candidates candidates = {.answers = m->fresh, .have = want};
     kith_status status =
@@ -91,17 +92,18 @@ static kith_status rank_fresh(merge *m, const ki_row_set *set, const ki_queries 
     return status;
 }
 
-/* The nearest of rows first..last-1 join `newer`. */
+/* The nearest of rows first..last-1 join `newer`. Live bits come in words, so some rows before the
+ * first are looked at as well: so many more are asked for, and they are left out. */
 static kith_status look_at(merge *m, const ki_queries *queries, uint32_t first, uint32_t last)
 {
-    const uint32_t k = m->ticket->options.k, base = first / 64 * 64;
+    const uint32_t k = m->ticket->options.k, base = first / WORD * WORD, asked = k + first - base;
     const ki_row_set set = rows_from(m, base, last);
     kith_status status = ki_scan(m->kernel, &set, 0, set.count, queries,
-                                 ranks(m) ? ki_rank_wanted(k) : k, m->workers, m->fresh);
+                                 ranks(m) ? ki_rank_wanted(asked) : asked, m->workers, m->fresh);
     if (!status && ranks(m))
-        status = rank_fresh(m, &set, queries);
-    for (size_t i = 0; i < queries->count * k && !status; i++) {
-        ki_pool pool = {.entry = m->newer + i / k * k, .size = k, .capacity = k};
+        status = rank_fresh(m, &set, queries, asked);
+    for (size_t i = 0; i < queries->count * asked && !status; i++) {
+        ki_pool pool = {.entry = m->newer + i / asked * k, .size = k, .capacity = k};
         const uint64_t answer = m->fresh[i] == UINT64_MAX ? UINT64_MAX : m->fresh[i] + base;
         if (answer != UINT64_MAX && (uint32_t)answer >= first && answer < pool.entry[k - 1])
             ki_pool_offer(&pool, answer);
@@ -142,7 +144,8 @@ static void merge_query(merge *m, size_t q, const uint64_t *newer)
     const uint64_t *live = ki_store_live(m->store->engine);
     const uint32_t k = t->options.k, lists = t->replicas->partitions;
     const uint64_t *head[KI_PARTS_MOST + 1], *end[KI_PARTS_MOST + 1];
-    uint32_t n = 0, dead = 0;
+    bool lost[KI_PARTS_MOST + 1] = {false};
+    uint32_t n = 0;
     for (uint32_t p = 0; p < lists; p++) {
         head[p] = t->answers + (p * t->nq + q) * k;
         end[p] = head[p] + k;
@@ -159,9 +162,10 @@ static void merge_query(merge *m, size_t q, const uint64_t *newer)
         if (ki_is_live(live, (uint32_t)answer))
             fill_hit(m, answer, &m->hits[q * k + n++]);
         else
-            dead++;
+            lost[best] = true;
     }
-    m->died = m->died || (dead && n < k);
+    for (uint32_t i = 0; i <= lists; i++) /* one more, that is near, may be behind its last */
+        m->died = m->died || (lost[i] && head[i] == end[i]);
     for (; n < k; n++)
         m->hits[q * k + n] = (kith_hit){.row = UINT32_MAX, .distance = INFINITY};
 }

@@ -108,7 +108,7 @@ static prospects look_around(kith_replicas *r, uint32_t p, bool host_only, const
         ki_lane *lane = r->lane[i];
         const ki_holder *h = hope_in(lane, p, host_only);
         seen.hope = seen.hope || h;
-        if (!h || lane->refreshing || lane->stuck)
+        if (!h || lane->down || lane->refreshing || lane->stuck)
             continue;
         seen.able = true;
         seen.speed += h->speed;

@@ -44,8 +44,12 @@ kith_status ki_replicas_follow(kith_replicas *r, bool always, kith_progress_fn p
     pthread_rwlock_rdlock(&r->index->gate);
     pthread_rwlock_wrlock(&r->links);
     if (always || r->followed != r->index->builds) {
+        const uint64_t before = ki_parts_version(r->parts);
         status = ki_parts_follow(r->parts, progress, user);
-        r->followed = status ? UINT64_MAX : r->index->builds;
+        if (!status)
+            r->followed = r->index->builds;
+        else if (ki_parts_version(r->parts) != before)
+            r->followed = UINT64_MAX; /* half done; else they are as they were */
     }
     pthread_rwlock_unlock(&r->links);
     pthread_rwlock_unlock(&r->index->gate);
@@ -57,6 +61,14 @@ void ki_replicas_leave(kith_replicas *r, bool links)
     if (links)
         pthread_rwlock_unlock(&r->links);
     pthread_rwlock_unlock(&r->index->gate);
+}
+
+void ki_lane_let_go(void *argument)
+{
+    ki_lane *lane = argument;
+    if (lane->entered)
+        ki_replicas_leave(lane->replicas, lane->entered_links);
+    lane->entered = false;
 }
 
 /* Waits for a build to end, and sees to it that the parts know of it. */
@@ -156,6 +168,27 @@ kith_status ki_lane_make_room(ki_lane *lane, size_t query_bytes, size_t answer_b
                : ki_no_memory("a piece of work", query_bytes + answer_bytes);
 }
 
+/* The index is entered for each search, and let go when the device is called. A build may have come
+ * between; then nothing is measured, and the copy is refreshed before it serves. */
+static kith_status ask(ki_lane *lane, const ki_holder *h, ki_copy_request *request,
+                       double *per_second)
+{
+    ki_copy_counts counts = {0};
+    kith_status status = ki_replicas_enter(lane->replicas);
+    if (status)
+        return status;
+    lane->entered = lane->entered_links = true;
+    request->let_go = ki_lane_let_go;
+    request->user = lane;
+    if (!ki_lane_is_behind(lane)) {
+        const uint64_t start = ki_now_ns();
+        status = ki_copy_search(h->copy, request, lane->answers, &counts);
+        *per_second = 1e9 * (double)request->count / (double)(ki_now_ns() - start + 1);
+    }
+    ki_lane_let_go(lane);
+    return status;
+}
+
 /* A few rows are asked for themselves, twice: the first time a device may have to be warmed. */
 static kith_status try_out(ki_lane *lane, const ki_holder *h, double *per_second)
 {
@@ -165,25 +198,25 @@ static kith_status try_out(ki_lane *lane, const ki_holder *h, double *per_second
     const size_t bytes = kith_vector_bytes(store->options.type, store->options.dim);
     ki_copy_facts facts;
     ki_copy_request request = {.query_bytes = bytes, .options = kith_search_defaults(10)};
-    ki_copy_counts counts = {0};
     uint32_t count;
+    kith_status status = ki_replicas_enter(r);
+    if (status)
+        return status;
     const uint32_t *rows = ki_part_rows(r->parts, h->partition, &count);
     ki_copy_stat(h->copy, &facts);
     request.count = count < TRIAL_QUERIES ? count : TRIAL_QUERIES;
     request.options.ef = ki_part_ef(r->parts, request.options.ef, request.options.k);
-    kith_status status =
-        ki_lane_make_room(lane, (request.count + 1) * bytes, TRIAL_QUERIES * 10 * 8);
+    status = ki_lane_make_room(lane, (request.count + 1) * bytes, TRIAL_QUERIES * 10 * 8);
     for (uint32_t i = 0; i < request.count && !status; i++)
         memcpy(lane->queries + i * bytes,
                set.rows.base + (size_t)(rows ? rows[i] : i) * set.rows.stride, bytes);
+    const double cost = r->index->graph ? (double)request.options.ef : 1;
+    ki_replicas_leave(r, true);
     request.queries = lane->queries;
     *per_second = 0;
-    for (int round = 0; round < 2 && request.count && !status; round++) {
-        const uint64_t start = ki_now_ns();
-        status = ki_copy_search(h->copy, &request, lane->answers, &counts);
-        *per_second = 1e9 * (double)request.count / (double)(ki_now_ns() - start + 1);
-    }
-    *per_second *= r->index->graph ? (double)request.options.ef : 1;
+    for (int round = 0; round < 2 && request.count && !status; round++)
+        status = ask(lane, h, &request, per_second);
+    *per_second *= cost;
     return status == KITH_EUNSUPPORTED ? KITH_OK : status;
 }
 
@@ -211,7 +244,7 @@ void ki_lane_break(ki_lane *lane, const char *reason)
     pthread_cond_broadcast(&lane->replicas->changed);
 }
 
-/* One copy, entered, and what is known of it told. A device that has no room for one of its copies
+/* One copy, and what is known of it told. A device that has no room for one of its copies
  * keeps the others. */
 static kith_status raise_copy(ki_lane *lane, ki_holder *h, bool trial)
 {
@@ -221,10 +254,10 @@ static kith_status raise_copy(ki_lane *lane, ki_holder *h, bool trial)
     kith_status status = ki_replicas_enter(r);
     if (!status) {
         status = ki_lane_refresh_copy(lane, h, &facts);
-        if (!status && trial)
-            status = try_out(lane, h, &speed);
         ki_replicas_leave(r, true);
     }
+    if (!status && trial)
+        status = try_out(lane, h, &speed);
     pthread_mutex_lock(&r->mutex);
     if (status) {
         snprintf(h->reason, sizeof h->reason, "%s", kith_last_error());

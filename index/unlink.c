@@ -267,8 +267,8 @@ static void cut_above(const unlinking *u, uint32_t l)
     for (uint32_t id = 0; id < layer->count; id++)
         if (!is_gone(u, l, id))
             cut_list(u, layer, l, id);
-    for (uint32_t id = 0; id < layer->count;
-         id++) { /* to lower places: none is overwritten early */
+    /* To lower places, so none is overwritten early. */
+    for (uint32_t id = 0; id < layer->count; id++) {
         const uint32_t to = u->id[l][id];
         if (to == KI_NO_LINK)
             continue;
@@ -299,6 +299,8 @@ static void cut(unlinking *u)
         ki_ties_mend(&u->ties, &graph->layer[l], l ? NULL : graph->level);
     while (graph->layers && !graph->layer[graph->layers - 1].nodes)
         graph->layers--;
+    if (!graph->layers)
+        graph->entry = 0;
     if (graph->layers && !(entry_stays && graph->layers == top + 1))
         graph->entry = graph->layer[graph->layers - 1].root;
     ki_free(graph->usable); /* every node stands for its row */
@@ -310,7 +312,7 @@ static void start_anew(ki_graph *graph)
 {
     for (uint32_t l = 0; l < graph->layers; l++)
         graph->layer[l].count = graph->layer[l].nodes = 0;
-    graph->layers = graph->seen = graph->loose_count = 0;
+    graph->layers = graph->seen = graph->loose_count = graph->entry = 0;
     ki_free(graph->loose);
     ki_free(graph->usable);
     graph->loose = NULL;

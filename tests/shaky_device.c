@@ -10,6 +10,7 @@ shaky_switches shaky[SHAKY_DEVICES];
 static const ki_kernels *kernels_of_all;
 static walk_device_counts counts[SHAKY_DEVICES];
 static ki_open_device_fn opened_before;
+static bool on_opencl;
 
 typedef struct device {
     ki_device base;
@@ -135,16 +136,21 @@ static const ki_device_ops ops = {.info = device_info,
 
 static kith_status open_shaky(const ki_device_name *name, ki_device **out)
 {
+    const uint32_t at = name->ordinal + name->part;
+    ki_device *inner = NULL;
     *out = NULL;
     if (name->host)
         return KITH_OK;
-    if (name->ordinal >= SHAKY_DEVICES || atomic_load(&shaky[name->ordinal].absent))
+    if (at >= SHAKY_DEVICES || atomic_load(&shaky[at].absent))
         return ki_fail(KITH_ENODEVICE, "there is no device 'ocl%u'", name->ordinal);
+    kith_status status = on_opencl ? opened_before(name, &inner) : KITH_OK;
+    if (status)
+        return status;
     device *d = calloc(1, sizeof *d);
     assert_non_null(d);
     d->base.ops = &ops;
-    d->s = &shaky[name->ordinal];
-    d->inner = walk_device_open(kernels_of_all, 4096, &counts[name->ordinal]);
+    d->s = &shaky[at];
+    d->inner = inner ? inner : walk_device_open(kernels_of_all, 4096, &counts[at]);
     atomic_fetch_add(&d->s->opened, 1);
     *out = &d->base;
     return KITH_OK;
@@ -157,6 +163,12 @@ void shaky_begin(const ki_kernels *kernels)
     memset(counts, 0, sizeof counts);
     opened_before = ki_replicas_open_device;
     ki_replicas_open_device = open_shaky;
+    on_opencl = false;
+}
+
+void shaky_use_opencl(void)
+{
+    on_opencl = true;
 }
 
 void shaky_end(void)
@@ -169,10 +181,17 @@ void shaky_end(void)
 void bench_open(shaky_bench *b, kith_index_kind kind, kith_type type, size_t n, size_t queries,
                 uint64_t *random)
 {
+    bench_open_walk(b, kind, KITH_WALK_AUTO, type, n, queries, random);
+}
+
+void bench_open_walk(shaky_bench *b, kith_index_kind kind, kith_walk walk_kind, kith_type type,
+                     size_t n, size_t queries, uint64_t *random)
+{
     kith_index_options options = kith_index_defaults(kind);
     options.threads = 1;
     options.ef_construction = 40;
     options.m = 8;
+    options.walk = walk_kind;
     b->rows = matrix_clustered(type, 16, n, 20, random);
     b->queries = matrix_clustered(type, 16, queries, 20, random);
     b->store = store_of(&b->rows, KITH_L2SQ);

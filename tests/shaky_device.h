@@ -2,7 +2,8 @@
  *
  * May include replicas.h and what the tests share. "ocl0" to "ocl7" are eight of them, put in place
  * of OpenCL's by shaky_begin; each is a naive device (walk_device.h) behind a few switches, which
- * any thread may turn at any time.
+ * any thread may turn at any time. Behind the switches there can be OpenCL's own devices instead: a
+ * driver's threads and memory, and yet it fails when a test wants it to.
  */
 #ifndef SHAKY_DEVICE_H
 #define SHAKY_DEVICE_H
@@ -30,6 +31,10 @@ extern shaky_switches shaky[SHAKY_DEVICES];
 void shaky_begin(const ki_kernels *kernels);
 void shaky_end(void);
 
+/* From now on what is opened is an OpenCL device behind the switches of shaky[ordinal + part]: so
+ * "ocl0.0/2" and "ocl0.1/2" have their own. */
+void shaky_use_opencl(void);
+
 /* A flat or hnsw index, built, on n rows of u8 or f32. */
 typedef struct shaky_bench {
     matrix rows, queries;
@@ -39,6 +44,8 @@ typedef struct shaky_bench {
 
 void bench_open(shaky_bench *b, kith_index_kind kind, kith_type type, size_t n, size_t queries,
                 uint64_t *random);
+void bench_open_walk(shaky_bench *b, kith_index_kind kind, kith_walk walk_kind, kith_type type,
+                     size_t n, size_t queries, uint64_t *random);
 void bench_close(shaky_bench *b);
 
 /* Replicas on the first `devices` of the shaky ones. */

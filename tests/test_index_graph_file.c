@@ -327,13 +327,56 @@ static void nothing_to_save(void **state)
     matrix_free(&rows);
 }
 
+/* Copies of one vector fill all near candidates, so that parents are found by room alone; and the
+ * rows that come again lie below all that there are. */
+static void copies_under_numbers_of_the_dead(void **state)
+{
+    (void)state;
+    enum { COPIES = 2500, DEAD = 2000 };
+    const place p = place_of("copies");
+    unsigned char *vectors = calloc(COPIES, DIM);
+    uint64_t *keys = malloc(COPIES * sizeof *keys), digest;
+    kith_index_options io = kith_index_defaults(KITH_HNSW);
+    kith_index_stats stats = {.size = sizeof stats};
+    assert_true(vectors && keys);
+    io.m = 8;
+    clear_place(&p);
+    kith_store *store = open_at(p.store, KITH_U8, KITH_L2SQ);
+    must(kith_store_load(store, NULL, vectors, COPIES, NULL, NULL));
+    for (uint64_t key = 0; key < DEAD; key++)
+        must(kith_store_del_u64(store, key));
+    must(kith_store_checkpoint(store));
+    build_and_save(store, &digest);
+    kith_store_close(store);
+    store = open_at(p.store, KITH_U8, KITH_L2SQ);
+    for (uint64_t i = 0; i < DEAD; i++)
+        keys[i] = COPIES + i;
+    must(kith_store_load(store, keys, vectors, DEAD, NULL, NULL));
+    kith_index *index = index_on(store, &io);
+    must(kith_index_load(index, NULL, NULL));
+    must(kith_index_build(index, NULL, NULL));
+    must(kith_index_check(index));
+    must(kith_index_stat(index, &stats));
+    assert_int_equal(stats.nodes, COPIES);
+    kith_index_close(index);
+    kith_store_close(store);
+    clear_place(&p);
+    free(vectors);
+    free(keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_comes_back), cmocka_unit_test(changes_of_u8_rows),
-        cmocka_unit_test(changes_of_f32_rows),   cmocka_unit_test(a_store_from_a_backup),
-        cmocka_unit_test(what_is_refused),       cmocka_unit_test(nothing_to_save),
-        cmocka_unit_test(memory_runs_out),       cmocka_unit_test(deletions),
+        cmocka_unit_test(copies_under_numbers_of_the_dead),
+        cmocka_unit_test(every_kind_comes_back),
+        cmocka_unit_test(changes_of_u8_rows),
+        cmocka_unit_test(changes_of_f32_rows),
+        cmocka_unit_test(a_store_from_a_backup),
+        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(nothing_to_save),
+        cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(deletions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

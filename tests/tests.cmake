@@ -151,6 +151,7 @@ if(KITH_TESTS)
     kith_test(test_replicas_writes ${shaky})
     kith_test(test_replicas_model ${shaky})
     kith_test(test_replicas_tickets ${shaky})
+    kith_test(test_replicas_drops ${shaky})
     kith_test(test_replicas_refuses ${shaky})
     # the store, as its callers see it
     kith_test(test_store_items tests/index_data.c)
@@ -183,6 +184,11 @@ if(KITH_TESTS)
         kith_test(test_opencl_walk_faults tests/opencl_check.c tests/opencl_walk.c)
         kith_test(test_opencl_platforms tests/index_data.c)
         kith_test(test_opencl_index tests/index_data.c)
+        set(on_opencl ${shaky} tests/replicas_opencl.c tests/opencl_check.c)
+        kith_test(test_replicas_opencl ${on_opencl})
+        kith_test(test_replicas_opencl_unequal ${on_opencl})
+        kith_test(test_replicas_opencl_failures ${on_opencl})
+        kith_test(test_replicas_opencl_builds ${on_opencl})
         kith_script_test(test_opencl_rules)
         kith_script_test(test_opencl_gpu_script)
         if(NOT KITH_SANITIZE) # the programs are those of any build
@@ -239,7 +245,8 @@ if(KITH_TESTS)
             index_updates index_cancel index_threads opencl_threads opencl_parts opencl_walk_threads
             cli_bench
             replicas_copy_threads replicas_failures replicas_writes replicas_model
-            replicas_tickets)
+            replicas_tickets replicas_drops replicas_opencl_failures
+            replicas_opencl_builds)
         if(TEST test_${name})
             set_property(TEST test_${name} APPEND PROPERTY LABELS threads)
         endif()

@@ -228,6 +228,9 @@ def compare(arguments, data):
     measure(curves, arguments.rounds)
     print_set(data, curves)
     write_result(arguments.tool, data, curves, f"kith-peers-{data.name}.json")
+    for contender in curves:
+        if contender.device in KITHS and contender.batch == 1:
+            contender.close()
 
 
 def main():
