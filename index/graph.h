@@ -11,11 +11,10 @@
  * (0.96 to 1.00 of the speed without them, Fashion-MNIST).
  *
  * A link row has no count: ids first, KI_NO_LINK behind them up to the degree. Its first `kept`
- * links are tree links, which pruning never drops: each node but the first of a layer has one
- * earlier node as its parent, and the link lies in both lists. So a layer is strongly connected
- * by construction, whatever the data look like, and a walk can reach every node from any start.
- * A quarter of the slots is the most that tree links may take; parents precede their children, so
- * there is no cycle and some earlier node always has room.
+ * links are tree links, which pruning never drops: they lie in both lists and span the layer as a
+ * tree. So a layer is strongly connected by construction, whatever the data look like, and a walk
+ * can reach every node from any start. A quarter of the slots is the most that tree links may take,
+ * and at least two; n nodes have 2 (n - 1) of them in their lists, so some node always has room.
  */
 #ifndef KI_GRAPH_H
 #define KI_GRAPH_H

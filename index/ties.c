@@ -1,10 +1,10 @@
 /* ties.c - the spanning tree of a layer, when nodes have gone and it fell to parts: see unlink.h.
  *
  * May touch unlink.h. Parts are kept as Tarjan's disjoint sets. First, links that lead from one
- * part to another become tree links, in the order of ids and of lists, so nearer ones first: they
- * cost a list nothing. That nearly always joins everything. What is still apart is tied by any two
- * nodes that have room, and there always are: a part of n nodes has n - 1 tree links, which lie in
- * 2 (n - 1) lists and have room for 2 n, so it can be tied to one part before it and one behind.
+ * part to another become tree links, in the order of ids and of lists, roughly the nearer first:
+ * they cost a list nothing. That nearly always joins everything. What is still apart is tied by any
+ * two nodes that have room, and there always are: a part of n nodes has n - 1 tree links, which lie
+ * in 2 (n - 1) lists and have room for 2 n, so it can be tied to one part before it and one behind.
  */
 #include "index/unlink.h"
 
