@@ -85,8 +85,13 @@ static kith_status suffer(shaky_switches *s, size_t n)
 static kith_status scan(ki_device_rows *rows, const ki_device_queries *queries, uint32_t k,
                         uint64_t *answers)
 {
-    kith_status status = suffer(rows->device->s, queries->count);
-    return status ? status : rows->device->inner->ops->scan(rows->inner, queries, k, answers);
+    shaky_switches *s = rows->device->s;
+    const uint64_t start = ki_now_ns();
+    kith_status status = suffer(s, queries->count);
+    if (!status)
+        status = rows->device->inner->ops->scan(rows->inner, queries, k, answers);
+    atomic_fetch_add(&s->busy_ns, ki_now_ns() - start);
+    return status;
 }
 
 static kith_status set_live(ki_device_rows *rows, const uint64_t *live)

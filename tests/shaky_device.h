@@ -23,6 +23,7 @@ typedef struct shaky_switches {
     atomic_uint ns_per_query;    /* how long a search sleeps */
     atomic_uint opened, queries; /* counts */
     atomic_uint largest;         /* batch */
+    atomic_ullong busy_ns;       /* how long all its searches took */
 } shaky_switches;
 
 extern shaky_switches shaky[SHAKY_DEVICES];

