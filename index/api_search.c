@@ -1,8 +1,8 @@
 /* api_search.c - many queries: shared out among threads, each with a few searches under way.
  *
  * While one walk waits for the rows of its hop, another measures those that it asked for before:
- * each thread has LANES searchers that take turns. Answers do not depend on it, since every walk
- * has its own scratch.
+ * each thread has LANES searchers that take turns. Many queries are walked in the order of the
+ * places they go to (order.h). Answers depend on neither, since every walk has its own scratch.
  */
 #include "index/searcher.h"
 #include "index/checks.h"
@@ -29,7 +29,8 @@ static kith_status begin_next(const ki_search_batch *b, lane *l, size_t *next, s
     kith_status status = KITH_OK;
     l->busy = false;
     while (!l->busy && *next < last && !status) {
-        l->query = (*next)++;
+        l->query = b->order ? b->order[*next].number : *next;
+        ++*next;
         status = ki_search_begin(l->searcher, b->queries + l->query * b->query_bytes);
         l->busy = !status && ki_search_more(l->searcher);
         if (l->busy)
@@ -75,9 +76,33 @@ static kith_status walk_job(void *context, uint32_t worker, size_t first, size_t
     return status;
 }
 
+static kith_status region_of_query(void *context, uint32_t worker, size_t query, uint32_t layer,
+                                   uint64_t *region)
+{
+    const ki_search_batch *b = context;
+    kith_searcher *s = b->searchers[worker * KI_LANES];
+    const ki_graph *graph = s->index->graph;
+    kith_status status = ki_walker_reserve(&s->walker, graph->layer[0].count);
+    if (!status)
+        *region = ki_walk_region(&s->walker, graph, layer, b->queries + query * b->query_bytes);
+    return status;
+}
+
 kith_status ki_search_all(ki_search_batch *walks, size_t nq, ki_workers *crew)
 {
-    return ki_workers_run(crew, nq, GRAIN, walk_job, walks);
+    const ki_graph *graph = walks->searchers[0]->index->graph;
+    kith_status status = KITH_OK;
+    walks->order = NULL;
+    if (ki_order_pays(graph, nq)) {
+        walks->order = ki_alloc(nq * sizeof *walks->order);
+        status = walks->order ? ki_order(graph, region_of_query, walks, nq, crew, walks->order)
+                              : ki_no_memory("the order of queries", nq * sizeof *walks->order);
+    }
+    if (!status)
+        status = ki_workers_run(crew, nq, GRAIN, walk_job, walks);
+    ki_free(walks->order);
+    walks->order = NULL;
+    return status;
 }
 
 static kith_status hits_job(void *context, uint32_t worker, size_t first, size_t last)
@@ -138,10 +163,7 @@ static kith_status search_flat(const batch *b, size_t nq, kith_search_stats *sta
     ki_ranked *ranked = ki_alloc(nq * b->walks.k * sizeof *ranked);
     if (!ranked)
         return ki_no_memory("answers", nq * b->walks.k * sizeof *ranked);
-    if (b->mixed && type == KITH_B1) {
-        status = ki_pack_bits(&queries, store->options.dim, &bits);
-        queries = (ki_queries){bits, kith_vector_bytes(type, store->options.dim), nq, KI_B1, false};
-    }
+    status = ki_queries_to_bits(type, store->options.dim, &queries, &bits);
     if (!status)
         status = ki_flat_search(b->index->flat, &queries, b->walks.k, ranked);
     for (size_t i = 0; i < nq * b->walks.k && !status; i++)

@@ -64,6 +64,7 @@ static void close_builder(ki_builder *b)
     ki_free(b->drafts);
     ki_free(b->links);
     ki_free(b->first);
+    ki_free(b->order);
     ki_wishes_close(&b->wishes);
     ki_workers_close(b->workers);
 }
@@ -83,7 +84,8 @@ static kith_status open_builder(ki_graph *graph, const ki_build_options *options
     b->drafts = ki_alloc(b->draft_capacity * sizeof *b->drafts);
     b->links = ki_alloc(link_bytes);
     b->first = ki_alloc((KI_BATCH_MOST + 1) * sizeof *b->first);
-    if (!b->linkers || !b->mates || !b->drafts || !b->links || !b->first)
+    b->order = ki_alloc(KI_BATCH_MOST * sizeof *b->order);
+    if (!b->linkers || !b->mates || !b->drafts || !b->links || !b->first || !b->order)
         return ki_no_memory("a batch of the build", crew + mates + link_bytes);
     for (uint32_t i = 0; i < ki_workers_count(b->workers) && !status; i++) {
         status = open_linker(b, &b->linkers[i]);
@@ -227,6 +229,13 @@ static void offer_mates(const ki_builder *b, ki_linker *linker, uint32_t l, uint
     offer_some(linker, layer, n);
 }
 
+/* The vector of a row of the batch: the last of its drafts is that of layer 0. */
+static const void *vector_of(const ki_builder *b, uint32_t i)
+{
+    const ki_rows *rows = &b->graph->layer[0].rows;
+    return rows->base + (size_t)b->drafts[b->first[i + 1] - 1].id * rows->stride;
+}
+
 /* Step 2 for one row. Layers that the graph does not have yet get a node without links. */
 static kith_status draft_one(ki_builder *b, ki_linker *linker, uint32_t i, const uint32_t *mates)
 {
@@ -239,8 +248,7 @@ static kith_status draft_one(ki_builder *b, ki_linker *linker, uint32_t i, const
     kith_status status = ki_walker_reserve(&linker->walker, graph->layer[0].count);
     if (status)
         return status;
-    const ki_rows *rows = &graph->layer[0].rows;
-    ki_walker_aim(&linker->walker, rows->base + (size_t)b->drafts[end - 1].id * rows->stride);
+    ki_walker_aim(&linker->walker, vector_of(b, i));
     uint32_t id = ki_walk_descend(&linker->walker, graph, b->drafts[at].layer, &key);
     for (; at < end; at++) {
         ki_layer *layer = &graph->layer[b->drafts[at].layer];
@@ -267,7 +275,7 @@ static const uint32_t *compare_mates(const ki_builder *b, ki_mates *mates, size_
     if (!count || count > mates->room)
         return NULL;
     for (uint32_t i = 0; i < n; i++)
-        ids[i] = b->drafts[b->first[first + i + 1] - 1].id;
+        ids[i] = b->drafts[b->first[b->order[first + i].number + 1] - 1].id;
     ki_mates_compare(mates, &layer->rows, ids, n, b->begin[0], count);
     return mates->keys;
 }
@@ -281,7 +289,7 @@ static kith_status draft_job(void *context, uint32_t worker, size_t first, size_
         uint32_t n = last - group < KI_MATES_GROUP ? (uint32_t)(last - group) : KI_MATES_GROUP;
         const uint32_t *keys = compare_mates(b, mates, group, n);
         for (uint32_t i = 0; i < n && !status; i++)
-            status = draft_one(b, &b->linkers[worker], (uint32_t)group + i,
+            status = draft_one(b, &b->linkers[worker], (uint32_t)b->order[group + i].number,
                                keys ? keys + (size_t)i * mates->room : NULL);
     }
     return status;
@@ -298,13 +306,36 @@ static kith_status grant_job(void *context, uint32_t worker, size_t first, size_
     return KITH_OK;
 }
 
+static kith_status region_of_row(void *context, uint32_t worker, size_t i, uint32_t layer,
+                                 uint64_t *region)
+{
+    const ki_builder *b = context;
+    ki_walker *walker = &b->linkers[worker].walker;
+    kith_status status = ki_walker_reserve(walker, b->graph->layer[0].count);
+    if (!status)
+        *region = ki_walk_region(walker, b->graph, layer, vector_of(b, (uint32_t)i));
+    return status;
+}
+
+/* Rows that go to the same place are drafted one behind the other: see order.h. */
+static kith_status order_batch(ki_builder *b)
+{
+    if (ki_order_pays(b->graph, b->rows))
+        return ki_order(b->graph, region_of_row, b, b->rows, b->workers, b->order);
+    for (uint32_t i = 0; i < b->rows; i++)
+        b->order[i].number = i;
+    return KITH_OK;
+}
+
 /* Steps 2 to 4. Nodes that others walk over get their own links when all walks are done. */
 kith_status ki_batch_link(ki_builder *b)
 {
     ki_graph *graph = b->graph;
     size_t share = b->rows / (4 * ki_workers_count(b->workers)) + 1;
     size_t step = share < KI_MATES_GROUP ? share : KI_MATES_GROUP;
-    kith_status status = ki_workers_run(b->workers, b->rows, step, draft_job, b);
+    kith_status status = order_batch(b);
+    if (!status)
+        status = ki_workers_run(b->workers, b->rows, step, draft_job, b);
     for (uint32_t i = 0; i < b->draft_count && !status; i++)
         if (b->drafts[i].again)
             ki_draft_write(&graph->layer[b->drafts[i].layer], &b->drafts[i]);
@@ -344,14 +375,15 @@ static kith_status link_new(ki_builder *b, uint32_t table_rows)
     return status;
 }
 
-/* Rows that are through are loose no more, also when others remain. */
+/* Rows that are through are loose no more, also when others remain. One that died has no node. */
 static kith_status link_loose(ki_builder *b)
 {
     ki_graph *graph = b->graph;
     uint32_t done = 0;
     kith_status status = ki_build_again(b, graph->loose, graph->loose_count, &done);
     for (uint32_t i = 0; i < done && graph->usable; i++)
-        graph->usable[graph->loose[i] / 64] |= UINT64_C(1) << (graph->loose[i] % 64);
+        if (graph->level[graph->loose[i]] != KI_ABSENT)
+            graph->usable[graph->loose[i] / 64] |= UINT64_C(1) << (graph->loose[i] % 64);
     graph->loose_count -= done;
     memmove(graph->loose, graph->loose + done, graph->loose_count * sizeof *graph->loose);
     if (!graph->loose_count) { /* what is still unusable is dead */

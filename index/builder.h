@@ -1,7 +1,7 @@
 /* builder.h - the inside of a build, shared by the files that do it: build.c and again.c.
  *
- * May include build.h, link.h and mates.h. A batch is begun, rows are added to it, and it is
- * linked.
+ * May include build.h, link.h, mates.h and order.h. A batch is begun, rows are added to it, and it
+ * is linked.
  */
 #ifndef KI_BUILDER_H
 #define KI_BUILDER_H
@@ -9,6 +9,7 @@
 #include "index/build.h"
 #include "index/link.h"
 #include "index/mates.h"
+#include "index/order.h"
 
 enum { KI_BATCH_MOST = 1024 };
 
@@ -19,9 +20,10 @@ typedef struct ki_builder {
     ki_linker *linkers;            /* one a worker */
     ki_mates *mates;               /* one a worker */
     uint32_t begin[KI_LAYERS_MAX]; /* of each layer: the first id of the batch */
-    ki_draft *drafts; /* of the batch: a row's drafts lie together, highest layer first */
-    uint64_t *links;  /* where the drafts' links lie, degree of layer 0 each */
-    uint32_t *first;  /* of row i of the batch: its first draft */
+    ki_draft *drafts;   /* of the batch: a row's drafts lie together, highest layer first */
+    uint64_t *links;    /* where the drafts' links lie, degree of layer 0 each */
+    uint32_t *first;    /* of row i of the batch: its first draft */
+    ki_place_of *order; /* in which rows are drafted, by their numbers in the batch */
     uint32_t rows, draft_count, draft_capacity;
     uint32_t added[KI_LAYERS_MAX];   /* nodes that this batch adds to each layer */
     uint32_t drafted[KI_LAYERS_MAX]; /* nodes of each layer that it links */

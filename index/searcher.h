@@ -9,6 +9,7 @@
 #define KI_SEARCHER_H
 
 #include "index/objects.h"
+#include "index/order.h"
 #include "index/rank.h"
 #include "index/workers.h"
 
@@ -47,6 +48,7 @@ typedef struct ki_search_batch {
     uint32_t k;
     uint64_t *answers;         /* k a query */
     kith_searcher **searchers; /* KI_LANES a worker */
+    ki_place_of *order;        /* in which queries are walked; NULL: as they came */
 } ki_search_batch;
 
 kith_status ki_search_all(ki_search_batch *batch, size_t nq, ki_workers *crew);

@@ -158,21 +158,44 @@ static uint64_t greedy(ki_walker *walker, const ki_layer *layer, uint64_t best)
     }
 }
 
+static uint64_t enter(ki_walker *walker, const ki_graph *graph)
+{
+    const ki_layer *top = &graph->layer[graph->layers - 1];
+    const ki_rows rows = rows_of(walker, top);
+    const uint32_t row = ki_layer_row(top, graph->entry);
+    walker->distances++;
+    return ki_pool_entry(walker->kernel->pair(&walker->query, &rows, row), graph->entry);
+}
+
+static uint64_t below(const ki_layer *layer, uint64_t entry)
+{
+    return ki_pool_entry(ki_pool_key(entry), layer->down[ki_pool_id(entry)]);
+}
+
 uint32_t ki_walk_descend(ki_walker *walker, const ki_graph *graph, uint32_t to, uint32_t *key)
 {
-    uint32_t l = graph->layers - 1;
-    uint32_t start = graph->entry;
-    const ki_rows rows = rows_of(walker, &graph->layer[l]);
-    uint32_t start_key =
-        walker->kernel->pair(&walker->query, &rows, ki_layer_row(&graph->layer[l], start));
-    uint64_t best = ki_pool_entry(start_key, start);
-    walker->distances++;
-    for (; l > to; l--) {
-        best = greedy(walker, &graph->layer[l], best);
-        best = ki_pool_entry(ki_pool_key(best), graph->layer[l].down[ki_pool_id(best)]);
-    }
+    uint64_t best = enter(walker, graph);
+    for (uint32_t l = graph->layers - 1; l > to; l--)
+        best = below(&graph->layer[l], greedy(walker, &graph->layer[l], best));
     *key = ki_pool_key(best);
     return ki_pool_id(best);
+}
+
+uint64_t ki_walk_region(ki_walker *walker, const ki_graph *graph, uint32_t layer,
+                        const void *vector)
+{
+    ki_walker plain = *walker; /* counts nothing that lasts, and aims no sketch */
+    uint64_t best, region = 0;
+    plain.sketcher.sketch = NULL;
+    ki_walker_aim(&plain, vector);
+    best = enter(&plain, graph);
+    for (uint32_t l = graph->layers; l-- > layer;) {
+        best = greedy(&plain, &graph->layer[l], best);
+        region = region << 32 | ki_pool_id(best);
+        best = below(&graph->layer[l], best);
+    }
+    walker->visited = plain.visited;
+    return region;
 }
 
 static bool is_live(const ki_walker *walker, uint64_t entry)

@@ -83,6 +83,12 @@ void ki_walk_measure(ki_walker *walker, const ki_layer *layer, const uint32_t *i
  * largest layer. */
 uint32_t ki_walk_descend(ki_walker *walker, const ki_graph *graph, uint32_t to, uint32_t *key);
 
+/* Where a walk for the vector is about to go: the nodes that a greedy walk ends at in the layer
+ * above `layer` and in this one, which is in use and not 0. Aims the walker at the vector, but not
+ * its sketch, and counts nothing; scratch must be reserved. */
+uint64_t ki_walk_region(ki_walker *walker, const ki_graph *graph, uint32_t layer,
+                        const void *vector);
+
 /* Best-first search from `start`: afterwards the pool holds the `ef` nearest found, ascending.
  * When walker->live is set, rows that are not live lead the way but do not count: the pool then
  * holds them besides. ENOMEM only when scratch must grow: for a layer that has grown since the

@@ -114,6 +114,7 @@ if(KITH_TESTS)
     kith_test(test_index_flat_matches_naive tests/index_data.c)
     kith_test(test_index_exact tests/index_data.c)
     kith_index_test(test_index_hnsw_recall tests/index_data.c)
+    kith_index_test(test_index_batch_order tests/index_data.c)
     kith_test(test_index_hnsw_digest tests/index_data.c)
     if(NOT KITH_SANITIZE) # the digests that the emulated build must match
         add_executable(graph_digests tests/graph_digests.c)
