@@ -19,11 +19,13 @@
 #define TICK_GAP 46.0    /* ticks of the recall axis nearer than this would touch */
 #define LABEL_GAP 16.0   /* of lines of text */
 #define MOST_RECALL 4.0  /* -log10(1 - 0.9999): beyond that, few data sets have enough queries */
-#define LABEL_ROOM 200.0 /* left of the curves, for their names */
+#define LABEL_ROOM 200.0 /* left of the curves, for their names; at least so much */
+#define LETTER 7.3       /* of such a name: wide enough for the bold face of most systems */
 #define EXACT_ROOM 240.0 /* right of the curves, for exact searches */
 
 struct plot {
     double left, right, top, bottom; /* of the area that data falls in */
+    double axis;                     /* left of the names, where the grid begins */
     double x0, x1, y0, y1;           /* the values at its edges */
 };
 
@@ -118,10 +120,9 @@ static void qps_ticks(FILE *out, const struct plot *p, double right)
                 snprintf(text, sizeof text, "%g", value);
             else
                 human_count(text, (uint64_t)llround(value));
-            fprintf(out, "<path class='grid' d='M%.1f,%.1fH%.1f'/>", p->left - LABEL_ROOM, y,
-                    right);
+            fprintf(out, "<path class='grid' d='M%.1f,%.1fH%.1f'/>", p->axis, y, right);
             fprintf(out, "<text class='tick' x='%.1f' y='%.1f' text-anchor='end'>%s</text>\n",
-                    p->left - LABEL_ROOM - 8, y + 4, text);
+                    p->axis - 8, y + 4, text);
         }
     }
 }
@@ -189,16 +190,19 @@ static void draw_label(FILE *out, const char *name, unsigned hue, const char *an
     fputs("</text></g>\n", out);
 }
 
-/* Names at the low-recall end of the curves, or beside the marks of the exact column. */
+/* Names left of all curves, so that none lies on a curve that begins at a lower recall than its
+ * own; or beside the marks of the exact column. */
 static void draw_labels(FILE *out, const struct plot *p, const struct curves *curves, bool exact,
                         double exact_x)
 {
     double *y = heap_alloc(curves->count, sizeof *y);
     size_t *which = heap_alloc(curves->count, sizeof *which);
     size_t n = 0;
+    double column = p->right;
     for (size_t i = 0; i < curves->count; i++) {
         if (curves->items[i].exact != exact)
             continue;
+        column = fmin(column, plot_x(p, stretched(curves->items[i].points[0].recall)));
         y[n] = plot_y(p, log10(curves->items[i].points[0].qps));
         which[n++] = i;
     }
@@ -208,8 +212,8 @@ static void draw_labels(FILE *out, const struct plot *p, const struct curves *cu
         double at = plot_y(p, log10(c->points[0].qps));
         double x = exact ? exact_x : plot_x(p, stretched(c->points[0].recall));
         draw_label(out, exact ? c->name : c->label, look_of(curves, which[i]).hue,
-                   exact ? "start" : "end", exact ? x + 16 : x - 16, y[i], exact ? x + 6 : x - 6,
-                   at);
+                   exact ? "start" : "end", exact ? x + 16 : column - 16, y[i],
+                   exact ? x + 6 : x - 6, at);
     }
     free(which);
     free(y);
@@ -222,7 +226,7 @@ static void axis_titles(FILE *out, const struct plot *p, double exact_x, bool ha
             "\u2192</text>\n",
             (p->left + p->right) / 2, p->bottom + 44);
     fprintf(out, "<text class='axis' x='%.1f' y='%.1f'>\u2191 queries a second</text>\n",
-            p->left - LABEL_ROOM - 48, p->top - 14);
+            p->axis - 48, p->top - 14);
     if (!has_exact)
         return;
     fprintf(out, "<path class='edge' d='M%.1f,%.1fV%.1f'/>", p->right + 14, p->top, p->bottom);
@@ -238,6 +242,16 @@ static bool any_exact(const struct curves *curves)
     return false;
 }
 
+/* A name longer than its room would lie on the ticks of the axis. */
+static double label_room(const struct curves *curves)
+{
+    double room = LABEL_ROOM;
+    for (size_t i = 0; i < curves->count; i++)
+        if (!curves->items[i].exact)
+            room = fmax(room, LETTER * (double)strlen(curves->items[i].label) + 12);
+    return fmin(room, WIDTH / 3);
+}
+
 void chart_recall(FILE *out, const struct curves *curves)
 {
     struct plot p;
@@ -245,7 +259,8 @@ void chart_recall(FILE *out, const struct curves *curves)
         return;
     bool has_exact = any_exact(curves);
     double edge = WIDTH - 10, exact_x = edge - EXACT_ROOM + 26;
-    p.left = 62 + LABEL_ROOM;
+    p.axis = 62;
+    p.left = p.axis + label_room(curves);
     p.right = has_exact ? edge - EXACT_ROOM - 24 : edge;
     p.top = 34;
     p.bottom = 470;

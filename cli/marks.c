@@ -23,13 +23,25 @@ static bool seen_before(const struct curves *curves, size_t which)
     return false;
 }
 
+/* The same graph asked otherwise: with one query a call before, and with many in this curve. */
+static bool asked_before(const struct curves *curves, size_t which)
+{
+    const struct curve *wanted = &curves->items[which];
+    for (size_t i = 0; i < which && wanted->batch > 1; i++)
+        if (same_machine(&curves->items[i], wanted) && curves->items[i].batch <= 1 &&
+            !strcmp(curves->items[i].codes, wanted->codes) && !curves->items[i].exact)
+            return true;
+    return false;
+}
+
 struct look look_of(const struct curves *curves, size_t which)
 {
     const struct curve *wanted = &curves->items[which];
     unsigned order = 0;
     for (size_t i = 0; i < which && !same_machine(&curves->items[i], wanted); i++)
         order += !seen_before(curves, i);
-    return (struct look){order % HUES, order % SHAPES, wanted->threads > 1 && !wanted->exact};
+    bool dashed = !wanted->exact && (wanted->threads > 1 || asked_before(curves, which));
+    return (struct look){order % HUES, order % SHAPES, dashed};
 }
 
 void mark_write(FILE *out, struct look look, double x, double y)

@@ -12,7 +12,7 @@
 struct look {
     unsigned hue;   /* 0..HUES-1, shared by the runs of one device and instruction set */
     unsigned shape; /* as hue, but of another cycle, so that pairs repeat late */
-    bool dashed;    /* several threads */
+    bool dashed;    /* several threads, or many queries a call where another curve has one */
 };
 
 struct look look_of(const struct curves *curves, size_t which);

@@ -140,12 +140,14 @@ static void write_details(FILE *out, const json_t *result, const struct curves *
             "Bytes per vector count the row, its key and the index. Equal digests mean "
             "equal graphs, whatever the number of threads.");
     table_builds(out, result);
-    section(out, "Do the devices agree?",
-            "The row numbers that exact search returns are compared with the ground truth, place "
-            "by place. Where all distances are integers, walks are compared too: every "
-            "instruction set has to return the same rows at the same distances, every device the "
-            "same rows.");
-    table_agreement(out, result);
+    if (json_array_size(result_field(result, "agreement"))) {
+        section(out, "Do the devices agree?",
+                "The row numbers that exact search returns are compared with the ground truth, "
+                "place by place. Where all distances are integers, walks are compared too: every "
+                "instruction set has to return the same rows at the same distances, every device "
+                "the same rows.");
+        table_agreement(out, result);
+    }
     section(out, "Devices", NULL);
     table_devices(out, result);
     section(out, "Machine", NULL);

@@ -2,11 +2,16 @@
 
 A contender is built once and then asked: search(ef) answers all queries with one thread and
 returns (row numbers, seconds, latencies in microseconds or None, distances or None). Kith and
-hnswlib answer one query at a time in loops of C and C++; FAISS and usearch get all queries in one
-call, which costs them the least Python. Each is given the rows in the form it is fastest with.
+hnswlib answer one query at a time in loops of C and C++; FAISS, usearch and glass get all queries
+in one call, which costs them the least Python. Each is given the rows in the form it is fastest
+with. Another peer is one more class here, with make() and search(), and a line in graph.py's
+contenders().
 """
 import ctypes
+import gc
 import os
+import sys
+import tempfile
 import time
 
 import numpy
@@ -19,6 +24,12 @@ M, EF_CONSTRUCTION = 16, 200
 
 
 def resident():
+    """After what was freed went back to the system: else a contender lives in another's leavings,
+    and seems to need no memory."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(ctypes.c_size_t(0))
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
@@ -61,20 +72,21 @@ class Search(ctypes.Structure):
 
 class Kith(Contender):
     """One graph, asked one query at a time; together() is the same graph asked in one call."""
-    def __init__(self, module, data, walk="auto", slack=0.0, ef_construction=0, sketch=False):
+    def __init__(self, module, data, walk="auto", slack=0.0, ef_construction=0, sketch=False,
+                 threads=1):
         self.lib = ctypes.CDLL(module)
         self.lib.peer_graph_error.restype = ctypes.c_char_p
         self.lib.peer_graph_isa.restype = ctypes.c_char_p
         self.lib.peer_graph_build.restype = ctypes.c_void_p
         self.data, self.walk, self.slack = data, walk, slack
-        self.ef_construction, self.sketch = ef_construction, sketch
+        self.ef_construction, self.sketch, self.threads = ef_construction, sketch, threads
         self.device = "kith sketched" if sketch else "kith"
         self.isa, self.codes = self.lib.peer_graph_isa().decode(), data.type
 
     def make(self):
         base = self.data.base
         told = Build(TYPES[self.data.type], METRICS[self.data.metric], base.shape[1], len(base),
-                     M, self.ef_construction, WALKS[self.walk], 1, self.sketch)
+                     M, self.ef_construction, WALKS[self.walk], self.threads, self.sketch)
         self.graph = self.lib.peer_graph_build(ctypes.byref(told), self.pointer(base))
         if not self.graph:
             raise RuntimeError(self.lib.peer_graph_error().decode())
@@ -197,3 +209,65 @@ class Faiss(Contender):
         ids = self.index.search(self.queries, self.data.k)[1]
         seconds = time.perf_counter() - begin
         return ids.astype("u4"), seconds, None, self.faiss.cvar.hnsw_stats.ndis
+
+
+class Glass(Contender):
+    """zilliztech's glass 2.1: a graph over 8-bit codes, walked over the codes that are named first
+    and ranked again by those named second. The module has to be installed by hand (graph.py)."""
+
+    def __init__(self, data, kind, elder=None):
+        import glass
+        if not hasattr(glass, "Searcher"):
+            raise ImportError(f"{glass.__file__} is another module of that name")
+        self.glass, self.device, self.library, self.elder = glass, "glass", "glass", elder
+        self.isa = self.codes = kind
+        self.data, self.batch = data, len(data.queries)
+        self.base, self.queries = floats(data, data.base), floats(data, data.queries)
+        self.metric = "IP" if data.metric == "cosine" else "L2"
+
+    def make(self):
+        glass, (walked, _, ranked) = self.glass, self.codes.upper().partition("+")
+        glass.set_num_threads(1)
+        with talk_to_stderr():
+            graph = self.build_graph()
+            begin = time.perf_counter()
+            self.searcher = glass.Searcher(graph, self.base, self.metric, walked, ranked)
+            self.seconds += time.perf_counter() - begin
+            self.searcher.set_ef(40)
+            self.searcher.optimize(1)  # it tries how far to fetch ahead; not counted
+
+    def build_graph(self):
+        """One for all kinds, through a file, since a searcher takes away what it is given."""
+        if self.elder:
+            self.file, self.graph_seconds = self.elder.file, self.elder.graph_seconds
+        else:
+            self.file = tempfile.NamedTemporaryFile(prefix="kith-peers-glass-")
+            begin = time.perf_counter()
+            graph = self.glass.Index("HNSW", self.metric, quant="SQ8U", R=2 * M,
+                                     L=EF_CONSTRUCTION).build(self.base)
+            self.graph_seconds = time.perf_counter() - begin
+            graph.save(self.file.name)
+        self.seconds = self.graph_seconds
+        return self.glass.Graph(self.file.name)
+
+    def search(self, ef):
+        self.searcher.set_ef(ef)
+        begin = time.perf_counter()
+        ids = self.searcher.batch_search(self.queries, self.data.k, 1)[0]
+        seconds = time.perf_counter() - begin
+        each = self.searcher.get_last_search_dist_cmps()
+        return ids.astype("u4"), seconds, None, each * len(self.queries)
+
+
+class talk_to_stderr:
+    """What a library prints by itself does not belong between the tables."""
+
+    def __enter__(self):
+        sys.stdout.flush()
+        self.stdout = os.dup(1)
+        os.dup2(2, 1)
+
+    def __exit__(self, *_):
+        ctypes.CDLL(None).fflush(None)
+        os.dup2(self.stdout, 1)
+        os.close(self.stdout)
