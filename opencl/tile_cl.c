@@ -30,12 +30,28 @@ enum {
     CUT_QUERIES = 128   /* of one launch: a cut is short, a thousand may not be */
 };
 
+static size_t lists_bytes(size_t queries)
+{
+    return queries * CAPACITY * sizeof(uint64_t);
+}
+
+/* Of the larger of the two buffers that grow with a batch. */
+static size_t batch_bytes(const ki_device_rows *rows, size_t queries)
+{
+    const size_t tiles = (queries - 1) / TILE_QUERIES + 1;
+    const size_t floats = tiles * TILE_QUERIES * ki_cl_query_floats(rows) * sizeof(cl_float);
+    const size_t lists = lists_bytes(queries);
+    return floats > lists ? floats : lists;
+}
+
+/* The local memory of a tile, and buffers for the queries of one. */
 bool ki_cl_tiles_fit(const ki_device_rows *rows, const ki_device_queries *queries, uint32_t k)
 {
     const ki_cl_device *device = rows->device;
-    (void)queries;
+    const size_t least = queries->count < TILE_QUERIES ? queries->count : TILE_QUERIES;
     return device->shape.group > 1 && rows->type != KITH_B1 && k <= KI_CL_LIST_K &&
-           device->found.max_group >= ITEMS && device->found.local_bytes >= LOCAL_BYTES;
+           device->found.max_group >= ITEMS && device->found.local_bytes >= LOCAL_BYTES &&
+           batch_bytes(rows, least) <= ki_cl_batch_bytes(rows);
 }
 
 /* About the golden section of count, and without a common divisor, so that every tile comes once.
@@ -75,17 +91,12 @@ static kith_status open_kernels(tiling *t, ki_pairing pairing)
     return status;
 }
 
-static size_t lists_bytes(size_t queries)
-{
-    return queries * CAPACITY * sizeof(uint64_t);
-}
-
-/* As many queries as memory allows lists for, in whole tiles if that is more than one. */
+/* As many queries as memory allows, in whole tiles if that is more than one. */
 static uint32_t batch_queries(const ki_device_rows *rows, size_t left)
 {
     const size_t most = ki_cl_batch_bytes(rows);
     size_t batch = left < MAX_BATCH ? left : MAX_BATCH;
-    while (batch > TILE_QUERIES && lists_bytes(batch) > most)
+    while (batch > TILE_QUERIES && batch_bytes(rows, batch) > most)
         batch -= TILE_QUERIES;
     return (uint32_t)batch;
 }

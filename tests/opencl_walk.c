@@ -297,3 +297,39 @@ void expect_answers(const uint64_t *right, const uint64_t *got, size_t n, const 
             fail_msg("%s: answer %zu is %llx, not %llx", what, i, (unsigned long long)got[i],
                      (unsigned long long)right[i]);
 }
+
+void expect_host_walk(ki_device *device, const cloud *c, const web *w, uint32_t ef, uint32_t want,
+                      const char *what)
+{
+    const ki_device_queries queries = cloud_queries(c);
+    uint64_t hops = 0;
+    ki_walk_counts counts = {0};
+    uint64_t *right = host_walk(c, w, &queries, ef, want, &hops);
+    ki_device_rows *rows = put_web(device, c, w);
+    uint64_t *got = device_walk(rows, &queries, ef, want, &counts);
+    expect_answers(right, got, (size_t)c->queries * want, what);
+    if (counts.hops != hops)
+        fail_msg("%s: %llu hops, not %llu", what, (unsigned long long)counts.hops,
+                 (unsigned long long)hops);
+    device->ops->drop_rows(rows);
+    free(right);
+    free(got);
+}
+
+void expect_walk_and_scan(ki_device *device, ki_device_rows *rows, const cloud *c, const web *w)
+{
+    enum { EF = 40, WANT = 10 };
+    const ki_device_queries queries = cloud_queries(c);
+    uint64_t hops;
+    uint64_t *right = host_walk(c, w, &queries, EF, WANT, &hops);
+    uint64_t *got = device_walk(rows, &queries, EF, WANT, NULL);
+    expect_answers(right, got, (size_t)c->queries * WANT, "a walk");
+    uint64_t *scanned = take((size_t)c->queries * WANT * sizeof *scanned);
+    assert_int_equal(device->ops->scan(rows, &queries, WANT, scanned), KITH_OK);
+    uint64_t *fresh = cloud_scan(device, c, 0, c->queries, WANT);
+    expect_answers(fresh, scanned, (size_t)c->queries * WANT, "a scan");
+    free(fresh);
+    free(scanned);
+    free(right);
+    free(got);
+}

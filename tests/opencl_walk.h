@@ -45,6 +45,14 @@ uint64_t *host_walk(const cloud *c, const web *w, const ki_device_queries *queri
 /* Fails with `what` where they differ. */
 void expect_answers(const uint64_t *right, const uint64_t *got, size_t n, const char *what);
 
+/* Puts rows and graph on the device: answers and hops are those of the host's walk. */
+void expect_host_walk(ki_device *device, const cloud *c, const web *w, uint32_t ef, uint32_t want,
+                      const char *what);
+
+/* Rows and graph are there: a walk finds what the host's walk does, a scan what it finds in rows
+ * that were sent just now. */
+void expect_walk_and_scan(ki_device *device, ki_device_rows *rows, const cloud *c, const web *w);
+
 /* Bits for `count` rows, each set with a chance of percent in a hundred; free it with free. */
 uint64_t *random_live(uint32_t count, uint32_t percent, uint64_t *state);
 

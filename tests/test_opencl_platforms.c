@@ -7,18 +7,13 @@
  * with the name of the case in KITH_TEST_CASE.
  */
 #include "tests/index_data.h"
+#include "tests/opencl_drivers.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-enum { K = 10, QUERIES = 5, ROWS = 400, DIM = 16, MOST = 8, ROUNDS = 3, SKIPPED = 77 };
-
-static const char oclgrind[] = "/usr/lib/oclgrind/liboclgrind-rt-icd.so";
-static const char vendors[] = "/etc/OpenCL/vendors/pocl.icd";
-static char folder[64];
+enum { K = 10, QUERIES = 5, ROWS = 400, DIM = 16, MOST = 8, ROUNDS = 3 };
 
 /* ---- in the process of a case ---- */
 
@@ -161,115 +156,51 @@ static void one_case(void **unused)
 
 /* ---- in the process that starts them ---- */
 
-/* A file of the folder with drivers; NULL text copies the system's own. */
-static void name_driver(const char *file, const char *text)
-{
-    char path[128], line[256] = "";
-    FILE *from = text ? NULL : fopen(vendors, "r");
-    if (from) {
-        assert_non_null(fgets(line, sizeof line, from));
-        fclose(from);
-    }
-    snprintf(path, sizeof path, "%s/%s", folder, file);
-    FILE *to = fopen(path, "w");
-    assert_non_null(to);
-    fprintf(to, "%s\n", text ? text : line);
-    fclose(to);
-}
-
-static void forget_driver(const char *file)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, file);
-    unlink(path);
-}
-
-static void in_a_process(const char *name, const char *pocl_devices)
-{
-    int status = 0;
-    fflush(NULL);
-    const pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        setenv("KITH_TEST_CASE", name, 1);
-        setenv("OCL_ICD_VENDORS", folder, 1);
-        if (pocl_devices)
-            setenv("POCL_DEVICES", pocl_devices, 1);
-        execl("/proc/self/exe", "test_opencl_platforms", (char *)NULL);
-        _exit(SKIPPED);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        fail_msg("%s, POCL_DEVICES=%s: the process ended with %d", name,
-                 pocl_devices ? pocl_devices : "", status);
-}
-
-static void need(const char *file)
-{
-    if (access(file, R_OK) != 0) {
-        print_message("%s is not here\n", file);
-        skip();
-    }
-}
-
 static void two_platforms(void **unused)
 {
     (void)unused;
-    need(vendors);
-    need(oclgrind);
-    name_driver("a.icd", NULL);
-    name_driver("b.icd", oclgrind);
-    in_a_process("platforms", "pthread");
-    forget_driver("a.icd");
-    forget_driver("b.icd");
+    need_file(driver_pocl);
+    need_file(driver_oclgrind);
+    driver_name("a.icd", NULL);
+    driver_name("b.icd", driver_oclgrind);
+    driver_case("platforms", "pthread");
+    driver_forget("a.icd");
+    driver_forget("b.icd");
 }
 
 static void two_equal_devices(void **unused)
 {
     (void)unused;
-    need(vendors);
-    name_driver("a.icd", NULL);
-    in_a_process("two", "pthread pthread");
-    forget_driver("a.icd");
+    need_file(driver_pocl);
+    driver_name("a.icd", NULL);
+    driver_case("two", "pthread pthread");
+    driver_forget("a.icd");
 }
 
 static void two_unequal_devices(void **unused)
 {
     (void)unused;
-    need(vendors);
-    name_driver("a.icd", NULL);
-    in_a_process("two", "basic pthread");
-    forget_driver("a.icd");
+    need_file(driver_pocl);
+    driver_name("a.icd", NULL);
+    driver_case("two", "basic pthread");
+    driver_forget("a.icd");
 }
 
 static void a_platform_that_is_gone(void **unused)
 {
     (void)unused;
-    need(vendors);
-    name_driver("a.icd", "/nonexistent/libdriver.so");
-    name_driver("b.icd", NULL);
-    in_a_process("one", "pthread");
-    forget_driver("a.icd");
-    forget_driver("b.icd");
+    need_file(driver_pocl);
+    driver_name("a.icd", "/nonexistent/libdriver.so");
+    driver_name("b.icd", NULL);
+    driver_case("one", "pthread");
+    driver_forget("a.icd");
+    driver_forget("b.icd");
 }
 
 static void a_folder_without_drivers(void **unused)
 {
     (void)unused;
-    in_a_process("none", NULL);
-}
-
-static int make_folder(void **unused)
-{
-    (void)unused;
-    snprintf(folder, sizeof folder, "/tmp/kith-test-vendors-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int drop_folder(void **unused)
-{
-    (void)unused;
-    return rmdir(folder);
+    driver_case("none", NULL);
 }
 
 int main(void)
@@ -285,5 +216,5 @@ int main(void)
     setenv("KITH_CACHE", "disabled", 1); /* the user's own is none of a test's business */
     if (getenv("KITH_TEST_CASE"))
         return cmocka_run_group_tests(cases, NULL, NULL);
-    return cmocka_run_group_tests(tests, make_folder, drop_folder);
+    return cmocka_run_group_tests(tests, drivers_open, drivers_close);
 }

@@ -177,14 +177,14 @@ static void waiting_with_a_nap(void **unused)
     const int kept = alive;
     device->dozes = true;
     const double begin = seconds_now();
-    for (double speed = 1e5; speed < 1e11; speed *= 10) {
+    for (double speed = 1e4; speed < 1e11; speed *= 10) {
         device->macs_per_second = speed;
         assert_int_equal(search(rows, &c, answers), KITH_OK);
         assert_memory_equal(answers, right, sizeof answers);
         assert_true(device->pending_seconds == 0);
     }
-    /* 3 to 8 queries of 500 rows of 200 elements: at least 3 seconds by the first estimate. */
-    assert_true(seconds_now() - begin < 3);
+    /* 3 to 8 queries of 500 rows of 200 elements: at least 30 seconds by the first estimate. */
+    assert_true(seconds_now() - begin < 20);
     assert_true(alive >= kept && alive <= kept + 5); /* buffers that scans keep, and no events */
     ki_cl_drop_rows(rows);
     assert_int_equal(alive, 0);

@@ -1,6 +1,5 @@
-/* Property: any graph is walked as the host walks it: one that the index has built, one of a single
- * row, one that falls apart, one of equal rows. Rows may come later, and then only these are sent;
- * what cannot be walked is refused with the numbers.
+/* Property: any graph is walked as the host walks it: one that the index has built, one of a few
+ * rows, one that falls apart, one of equal rows.
  */
 #include "tests/index_data.h"
 #include "tests/opencl_walk.h"
@@ -10,11 +9,6 @@
 #include <string.h>
 
 enum { WANT = 10 };
-
-static void must_open(ki_device **device)
-{
-    *device = opencl_open();
-}
 
 /* ---- a graph of the index ---- */
 
@@ -98,8 +92,7 @@ static void built_by_the_index(void **unused)
 {
     (void)unused;
     uint64_t state = check_seed();
-    ki_device *device;
-    must_open(&device);
+    ki_device *device = opencl_open();
     one_index(device, KITH_U8, KITH_L2SQ, &state);
     one_index(device, KITH_I8, KITH_COSINE, &state);
     one_index(device, KITH_B1, KITH_HAMMING, &state);
@@ -111,26 +104,14 @@ static void built_by_the_index(void **unused)
 static void expect_same(ki_device *device, const cloud *c, const web *w, uint32_t ef,
                         const char *what)
 {
-    const ki_device_queries queries = cloud_queries(c);
-    uint64_t hops;
-    ki_walk_counts counts = {0};
-    const uint32_t want = ef < WANT ? ef : WANT;
-    uint64_t *right = host_walk(c, w, &queries, ef, want, &hops);
-    ki_device_rows *rows = put_web(device, c, w);
-    uint64_t *got = device_walk(rows, &queries, ef, want, &counts);
-    expect_answers(right, got, c->queries * want, what);
-    assert_true(counts.hops == hops);
-    device->ops->drop_rows(rows);
-    free(right);
-    free(got);
+    expect_host_walk(device, c, w, ef, ef < WANT ? ef : WANT, what);
 }
 
 static void of_a_few_rows(void **unused)
 {
     (void)unused;
     uint64_t state = check_seed();
-    ki_device *device;
-    must_open(&device);
+    ki_device *device = opencl_open();
     for (uint32_t n = 1; n < 20; n += n < 3 ? 1 : 5) {
         cloud c = cloud_new(KITH_U8, KITH_L2SQ, 9, n, 4, check_random(&state));
         web w = web_new(&c, 4, check_random(&state));
@@ -148,8 +129,7 @@ static void that_falls_apart(void **unused)
     (void)unused;
     enum { ROWS = 300, DEGREE = 16 };
     uint64_t state = check_seed();
-    ki_device *device;
-    must_open(&device);
+    ki_device *device = opencl_open();
     cloud c = cloud_new(KITH_U8, KITH_L2SQ, 9, ROWS, 20, check_random(&state));
     web w = web_new(&c, DEGREE, check_random(&state));
     uint32_t *links = w.memory[0];
@@ -182,8 +162,7 @@ static void of_equal_rows(void **unused)
     web w = web_new(&c, 16, check_random(&state));
     for (int shape = 0; shape < 2; shape++) {
         setenv("KITH_OPENCL_SHAPE", shape ? "gpu" : "cpu", 1);
-        ki_device *device;
-        must_open(&device);
+        ki_device *device = opencl_open();
         expect_same(device, &c, &w, 3, "equal rows, ef 3");
         expect_same(device, &c, &w, 100, "equal rows, ef 100");
         device->ops->close(device);
@@ -193,213 +172,11 @@ static void of_equal_rows(void **unused)
     cloud_free(&c);
 }
 
-/* ---- rows that come later ---- */
-
-/* Both the walk and a scan see what is there now. */
-static void expect_both(ki_device *device, ki_device_rows *rows, const cloud *c, const web *w)
-{
-    const ki_device_queries queries = cloud_queries(c);
-    uint64_t hops;
-    uint64_t *right = host_walk(c, w, &queries, 40, WANT, &hops);
-    uint64_t *got = device_walk(rows, &queries, 40, WANT, NULL);
-    expect_answers(right, got, (size_t)c->queries * WANT, "a walk over more rows");
-    uint64_t *scanned = malloc((size_t)c->queries * WANT * sizeof *scanned);
-    assert_non_null(scanned);
-    assert_int_equal(device->ops->scan(rows, &queries, WANT, scanned), KITH_OK);
-    uint64_t *fresh = cloud_scan(device, c, 0, c->queries, WANT);
-    expect_answers(fresh, scanned, (size_t)c->queries * WANT, "a scan over more rows");
-    free(fresh);
-    free(scanned);
-    free(right);
-    free(got);
-}
-
-static void that_grow(void **unused)
-{
-    (void)unused;
-    static const uint32_t counts[] = {700, 701, 733, 780, 787, 787, 1500, 1501};
-    uint64_t state = check_seed();
-    for (int shape = 0; shape < 2; shape++) {
-        setenv("KITH_OPENCL_SHAPE", shape ? "gpu" : "cpu", 1);
-        ki_device *device;
-        must_open(&device);
-        cloud c = cloud_new(KITH_U8, KITH_L2SQ, 37, 1501, 6, check_random(&state));
-        uint64_t *live = random_live(1501, 90, &state);
-        ki_device_rows *rows = NULL;
-        for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-            c.count = c.set.count = counts[i];
-            c.set.live = i % 3 == 1 ? live : NULL;
-            web w = web_new(&c, 16, check_random(&state));
-            ki_device_graph graph = w.graph;
-            graph.layer = w.layer;
-            const uint32_t before = rows ? rows->count : 0;
-            ki_device_rows *there = rows;
-            ki_walk_counts unused_counts;
-            uint64_t answer;
-            /* Old rows are not asked of the host again, when there is room: they may be gone. */
-            const bool fits = before > 0 && counts[i] <= rows->chunks[0].room;
-            unsigned char *kept = malloc((size_t)before * c.dim + 1);
-            assert_non_null(kept);
-            memcpy(kept, c.rows, (size_t)before * c.dim);
-            if (fits)
-                memset(c.rows, 0xaa, (size_t)before * c.dim);
-            assert_int_equal(device->ops->put_rows(device, &c.set, &rows), KITH_OK);
-            memcpy(c.rows, kept, (size_t)before * c.dim);
-            free(kept);
-            assert_true(!fits || rows == there);
-            assert_true(i != 1 || fits);
-            const ki_device_queries queries = cloud_queries(&c);
-            assert_int_equal(device->ops->walk(rows, &queries, 1, 1, &answer, &unused_counts),
-                             KITH_EINVAL);
-            assert_int_equal(device->ops->put_graph(rows, &graph), KITH_OK);
-            expect_both(device, rows, &c, &w);
-            web_free(&w);
-        }
-        device->ops->drop_rows(rows);
-        assert_int_equal(((ki_cl_device *)device)->memory_used, 0);
-        device->ops->close(device);
-        free(live);
-        cloud_free(&c);
-    }
-    unsetenv("KITH_OPENCL_SHAPE");
-}
-
-/* ---- what is refused ---- */
-
-static void expect_refused(ki_device_rows *rows, const ki_device_graph *graph, kith_status status,
-                           const char *part)
-{
-    const ki_device *device = &rows->device->base;
-    ki_fail(KITH_OK, "%s", "");
-    assert_int_equal(device->ops->put_graph(rows, graph), status);
-    if (!strstr(kith_last_error(), part))
-        fail_msg("\"%s\" is not in \"%s\"", part, kith_last_error());
-    assert_int_equal(rows->graph.layers, 0);
-}
-
-static void that_cannot_be(void **unused)
-{
-    (void)unused;
-    enum { ROWS = 200 };
-    uint64_t state = check_seed();
-    ki_device *device;
-    must_open(&device);
-    cloud c = cloud_new(KITH_U8, KITH_L2SQ, 9, ROWS, 1, check_random(&state));
-    web w = web_new(&c, 8, check_random(&state));
-    ki_device_rows *rows = put_web(device, &c, &w);
-    ki_device_graph graph = {w.layer, 0, 0};
-    expect_refused(rows, &graph, KITH_EINVAL, "0 layers");
-    graph = (ki_device_graph){w.layer, 1, ROWS};
-    expect_refused(rows, &graph, KITH_EINVAL, "entry of a graph is 200");
-    graph = (ki_device_graph){w.layer, 2, 0};
-    const ki_device_layer kept = w.layer[1];
-    w.layer[1].degree = KI_CL_MAX_DEGREE + 1;
-    expect_refused(rows, &graph, KITH_EUNSUPPORTED, "257 links");
-    w.layer[1] = kept;
-    ((uint32_t *)(uintptr_t)kept.down)[3] = ROWS;
-    expect_refused(rows, &graph, KITH_EINVAL, "id 3 of layer 1");
-    w.layer[0].count = ROWS + 1;
-    expect_refused(rows, &graph, KITH_EINVAL, "201 nodes");
-    device->ops->drop_rows(rows);
-    device->ops->close(device);
-    web_free(&w);
-    cloud_free(&c);
-}
-
-static void asked_for_too_much(void **unused)
-{
-    (void)unused;
-    uint64_t state = check_seed(), answers[2000];
-    ki_device *device;
-    must_open(&device);
-    cloud c = cloud_new(KITH_U8, KITH_L2SQ, 9, 200, 1, check_random(&state));
-    web w = web_new(&c, 8, check_random(&state));
-    ki_device_rows *rows = put_web(device, &c, &w);
-    const ki_device_queries queries = cloud_queries(&c);
-    const uint32_t most = device->ops->max_ef(device);
-    assert_int_equal(device->ops->walk(rows, &queries, most + 1, 1, answers, NULL),
-                     KITH_EUNSUPPORTED);
-    assert_non_null(strstr(kith_last_error(), "at most"));
-    assert_int_equal(device->ops->walk(rows, &queries, 5, 6, answers, NULL), KITH_EINVAL);
-    assert_int_equal(device->ops->walk(rows, &queries, 5, 0, answers, NULL), KITH_EINVAL);
-    ((ki_cl_device *)device)->found.local_bytes = KI_CL_LOCAL_BYTES; /* the least there may be */
-    const uint32_t fewer = device->ops->max_ef(device);
-    assert_true(fewer >= 256 && fewer < most);
-    expect_same(device, &c, &w, fewer, "in little local memory");
-    device->ops->drop_rows(rows);
-    device->ops->close(device);
-    web_free(&w);
-    cloud_free(&c);
-}
-
-/* Rows of a graph lie in one buffer, and so do its links; else more partitions are the answer. */
-static void larger_than_a_buffer(void **unused)
-{
-    (void)unused;
-    static const char *const limits[] = {"20000", "90000", "130000"};
-    uint64_t state = check_seed();
-    cloud c = cloud_new(KITH_U8, KITH_L2SQ, 100, 1000, 3, check_random(&state));
-    web w = web_new(&c, 32, check_random(&state));
-    ki_device_graph graph = w.graph;
-    graph.layer = w.layer;
-    for (size_t i = 0; i < 3; i++) {
-        setenv("KITH_OPENCL_MAX_ALLOC", limits[i], 1);
-        ki_device *device;
-        must_open(&device);
-        ki_device_rows *rows = NULL;
-        assert_int_equal(device->ops->put_rows(device, &c.set, &rows), KITH_OK);
-        if (i < 2) {
-            expect_refused(rows, &graph, KITH_ENOMEM, "more partitions");
-            assert_non_null(strstr(kith_last_error(), limits[i]));
-        } else {
-            assert_int_equal(device->ops->put_graph(rows, &graph), KITH_OK);
-            expect_both(device, rows, &c, &w);
-        }
-        device->ops->drop_rows(rows);
-        assert_int_equal(((ki_cl_device *)device)->memory_used, 0);
-        device->ops->close(device);
-    }
-    unsetenv("KITH_OPENCL_MAX_ALLOC");
-    web_free(&w);
-    cloud_free(&c);
-}
-
-/* A graph takes no second copy of the rows, until a scan wants one. */
-static void one_layout_at_a_time(void **unused)
-{
-    (void)unused;
-    uint64_t state = check_seed(), answer[WANT];
-    ki_device *device;
-    must_open(&device);
-    cloud c = cloud_new(KITH_U8, KITH_L2SQ, 784, 600, 1, check_random(&state));
-    web w = web_new(&c, 16, check_random(&state));
-    ki_device_rows *rows = put_web(device, &c, &w);
-    const ki_device_queries queries = cloud_queries(&c);
-    assert_true(rows->lines && !rows->chunks[0].rows);
-    free(device_walk(rows, &queries, WANT, WANT, NULL));
-    assert_null(rows->chunks[0].rows);
-    assert_int_equal(device->ops->scan(rows, &queries, WANT, answer), KITH_OK);
-    assert_true(rows->lines && rows->chunks[0].rows);
-    expect_both(device, rows, &c, &w);
-    device->ops->drop_rows(rows);
-    device->ops->close(device);
-    web_free(&w);
-    cloud_free(&c);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(built_by_the_index),
-        cmocka_unit_test(of_a_few_rows),
-        cmocka_unit_test(that_falls_apart),
-        cmocka_unit_test(of_equal_rows),
-        cmocka_unit_test(that_grow),
-        cmocka_unit_test(that_cannot_be),
-        cmocka_unit_test(asked_for_too_much),
-        cmocka_unit_test(larger_than_a_buffer),
-        cmocka_unit_test(one_layout_at_a_time),
-    };
+        cmocka_unit_test(built_by_the_index), cmocka_unit_test(of_a_few_rows),
+        cmocka_unit_test(that_falls_apart), cmocka_unit_test(of_equal_rows)};
     setenv("KITH_CACHE", "disabled", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

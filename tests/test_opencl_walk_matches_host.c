@@ -19,22 +19,10 @@ enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 static void expect_same(ki_device *device, const cloud *c, const web *w, uint32_t ef, uint32_t want)
 {
-    const ki_device_queries queries = cloud_queries(c);
     char what[100];
     snprintf(what, sizeof what, "type %d metric %d dim %u ef %u want %u", (int)c->type,
              (int)c->metric, c->dim, ef, want);
-    uint64_t hops = 0;
-    ki_walk_counts counts = {0};
-    uint64_t *right = host_walk(c, w, &queries, ef, want, &hops);
-    ki_device_rows *rows = put_web(device, c, w);
-    uint64_t *got = device_walk(rows, &queries, ef, want, &counts);
-    expect_answers(right, got, (size_t)c->queries * want, what);
-    if (counts.hops != hops)
-        fail_msg("%s: %llu hops, not %llu", what, (unsigned long long)counts.hops,
-                 (unsigned long long)hops);
-    device->ops->drop_rows(rows);
-    free(right);
-    free(got);
+    expect_host_walk(device, c, w, ef, want, what);
 }
 
 static void each_kind(const char *shape, size_t step)
