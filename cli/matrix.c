@@ -128,16 +128,23 @@ static reader_fn reader_of_bytes(const unsigned char head[8], bool known)
     return NULL;
 }
 
-static reader_fn choose_reader(struct input *input, struct sentence *why)
+/* NULL when the extension is none of them. */
+static reader_fn reader_of_name(const char *path, enum element *element)
 {
-    const char *const dot = strrchr(input->path, '.');
+    const char *const dot = strrchr(path, '.');
     reader_fn read = NULL;
     for (size_t i = 0; dot && i < sizeof by_extension / sizeof by_extension[0]; i++) {
         if (strcasecmp(dot, by_extension[i].extension) == 0) {
             read = by_extension[i].read;
-            input->element = by_extension[i].element;
+            *element = by_extension[i].element;
         }
     }
+    return read;
+}
+
+static reader_fn choose_reader(struct input *input, struct sentence *why)
+{
+    const reader_fn read = reader_of_name(input->path, &input->element);
     unsigned char head[8] = {0};
     const size_t got = fread(head, 1, sizeof head, input->stream);
     rewind(input->stream);
@@ -164,6 +171,19 @@ static bool input_open(const char *path, struct input *out, struct sentence *why
         return sentence_fail(why, "%s cannot be read: %s", path, strerror(errno));
     *out = (struct input){.path = path, .stream = stream, .bytes = (uint64_t)info.st_size};
     return true;
+}
+
+bool matrix_known(const char *path)
+{
+    struct input input;
+    struct sentence why;
+    if (reader_of_name(path, &input.element))
+        return true;
+    if (!input_open(path, &input, &why))
+        return false;
+    const bool known = choose_reader(&input, &why) != NULL;
+    fclose(input.stream);
+    return known;
 }
 
 /* ---- what holds for every matrix ---------------------------------------------------------- */

@@ -44,6 +44,9 @@ size_t matrix_bytes(const struct matrix *matrix);
 bool matrix_read(const char *path, const char *part, uint64_t limit_rows, struct matrix *out,
                  struct sentence *why);
 
+/* True when the extension or the first bytes are those of a format that is read. */
+bool matrix_known(const char *path);
+
 /* Accepts a zeroed matrix and leaves one behind. */
 void matrix_free(struct matrix *matrix);
 

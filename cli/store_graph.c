@@ -90,16 +90,18 @@ static void show(const kith_index *index, bool loaded, bool json)
     if (kith_index_stat(index, &s))
         return;
     if (json) {
-        terminal_json(json_pack("{s:b, s:I, s:I, s:I, s:f, s:I, s:o}", "loaded", loaded, "nodes",
-                                (json_int_t)s.nodes, "links", (json_int_t)s.links, "layers",
-                                (json_int_t)s.layers, "seconds", s.build_seconds, "bytes",
-                                (json_int_t)s.bytes, "digest",
+        terminal_json(json_pack("{s:b, s:I, s:I, s:I, s:f, s:I, s:I, s:o}", "loaded", loaded,
+                                "nodes", (json_int_t)s.nodes, "links", (json_int_t)s.links,
+                                "layers", (json_int_t)s.layers, "seconds", s.build_seconds, "bytes",
+                                (json_int_t)s.bytes, "brief", (json_int_t)s.brief, "digest",
                                 json_sprintf("%016llx", (unsigned long long)s.digest)));
         return;
     }
     printf("%llu nodes, %llu links, %u layers, %s in memory, %s%s\n", (unsigned long long)s.nodes,
            (unsigned long long)s.links, s.layers, human_bytes(bytes, s.bytes),
            human_seconds(seconds, s.build_seconds), loaded ? " for what was new" : "");
+    if (s.brief)
+        printf("walked over codes of %u dimensions, which a trial found cheaper\n", s.brief);
     printf("digest %016llx\n", (unsigned long long)s.digest);
 }
 
@@ -137,7 +139,8 @@ int build_main(int argc, char **argv)
         {"passes", 0, OPTION_U32, &b.passes, "N", "2 links every row a second time; default 1", 1,
          2, NULL},
         {"seed", 0, OPTION_U64, &b.seed, "N", "of the levels; default 1", 0, 1.8e19, NULL},
-        {"walk", 0, OPTION_CHOICE, &b.walk, "W", "what links are chosen by; default auto", 0, 0,
+        {"walk", 0, OPTION_CHOICE, &b.walk, "W",
+         "what links are chosen by; auto also tries walks over fewer dimensions", 0, 0,
          "auto|rows|sq8"},
         {"reduce", 0, OPTION_U32, &b.reduce, "D",
          "codes of D principal components; default of all dimensions", 1, 65535, NULL},

@@ -173,6 +173,8 @@ static int search(const char *path, struct search *s, bool json)
     s->shape.size = sizeof s->shape;
     kith_store_describe(s->store, &s->shape);
     code = read_queries(s) ? layout_of_store(s->store, &s->wish, &s->layout) : TOOL_FAILED;
+    if (code == TOOL_OK && s->slack > 0 && s->layout.graph && s->layout.replicas)
+        terminal_note("--slack is not heeded: a walk of a copy, or on a device, goes to its end");
     if (code == TOOL_OK)
         code = run(s, json);
     layout_close(&s->layout);

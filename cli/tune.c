@@ -94,7 +94,9 @@ static int run(struct tune *t, int argc, char **argv, bool json)
     hardware_read(&hardware);
     b->threads = b->wishes.threads ? b->wishes.threads : hardware.threads_allowed;
     b->threads = b->threads ? b->threads : 1;
-    if (tune_is_store(b->wishes.data.data, &b->store)) {
+    if ((code = tune_find_store(b->wishes.data.data, &b->store)))
+        return code;
+    if (b->store) {
         code = tune_open_store(t, b->wishes.data.data);
         return code ? code : tune(t, json);
     }

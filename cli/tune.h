@@ -43,8 +43,9 @@ struct promise {
 /* TOOL_USAGE, after a sentence, when there are too few queries to divide. */
 int tune_check_queries(const struct bench *bench);
 
-/* True when the file is a store, which is then open for reading. */
-bool tune_is_store(const char *path, kith_store **out);
+/* The store that is at `path`, open for reading; NULL when what is named there is data, or nothing.
+ * Returns a tool_exit after a sentence, of a file that is neither, or TOOL_OK. */
+int tune_find_store(const char *path, kith_store **out);
 
 /* In place of the steps of bench.h: bench.store is open, its graph is loaded, and all else that
  * settings are judged by is made of both. Returns a tool_exit after a sentence, or TOOL_OK. */

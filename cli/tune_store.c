@@ -13,11 +13,16 @@
 #include "cli/store_part.h"
 #include "cli/tune.h"
 
-bool tune_is_store(const char *path, kith_store **out)
+/* A damaged store must not be taken for data in an unknown format, nor data for a damaged store. */
+int tune_find_store(const char *path, kith_store **out)
 {
     kith_store_options any = kith_store_defaults(0, KITH_F32, KITH_L2SQ);
     any.open = KITH_OPEN_READ_ONLY;
-    return path && !kith_store_open(path, &any, out);
+    const kith_status status = path ? kith_store_open(path, &any, out) : KITH_ENOTFOUND;
+    if (!status || status == KITH_ENOTFOUND || matrix_known(path))
+        return TOOL_OK;
+    return terminal_fail(TOOL_FAILED, "%s is in no known format of data, and as a store: %s", path,
+                         kith_last_error());
 }
 
 /* ---- rows and queries ---------------------------------------------------------------------- */

@@ -371,11 +371,11 @@ typedef enum kith_index_kind {
     KITH_HNSW  /* Malkov and Yashunin, arXiv 1603.09320 */
 } kith_index_kind;
 
-/* What a walk measures in place of the rows. Codes are shorter, so more of them are measured in the
- * same time; what they find is ranked again by the rows themselves. */
+/* What a walk measures in place of the rows; what codes find is ranked again by the rows. */
 typedef enum kith_walk {
-    KITH_WALK_AUTO, /* KITH_WALK_SQ8 for f32, f16 and bf16 rows, if the codes of a first sample of
-                       them find its neighbours; else the rows */
+    KITH_WALK_AUTO, /* KITH_WALK_SQ8 for f32, f16 and bf16 rows, if codes of a sample of them find
+                       its neighbours, else the rows. Searches then walk an eighth of 256 dimensions
+                       or more, if a trial after a build of 16,384 rows found that cheaper */
     KITH_WALK_ROWS,
     KITH_WALK_SQ8, /* of f32, f16, bf16: 8 bits a dimension; the graph is built on them as well */
     KITH_WALK_SQ4, /* of all but b1: 4 bits; the graph is built on SQ8, or on u8 and i8 rows */
@@ -417,8 +417,8 @@ KITH_API void kith_index_close(kith_index *index);
 /* Makes a built graph quicker to search: sketches of its rows, 64 bytes each, tell whose rows need
  * not be read; some hits in a thousand are then others. For long rows spread in few directions: a
  * trial decides, *spared (may be NULL) receives the share of distances it saved, and below 0.4 no
- * sketch is kept. Not saved; dropped by kith_index_build; not used by replicas, nor f32_queries of
- * integer rows. Like a build, beside no search. Errors: EINVAL (flat, or no nodes), ENOMEM, and
+ * sketch is kept. Not saved; dropped by kith_index_build; not for f32_queries of integer rows, nor
+ * replicas, which wait. Like a build, beside no search. Errors: EINVAL (flat, or no nodes), ENOMEM,
  * EUNSUPPORTED (4- or 1-bit walks; links not by l2sq of u8, i8 or codes of 192 bytes or more). */
 KITH_API kith_status kith_index_sketch(kith_index *index, float *spared);
 
@@ -506,6 +506,7 @@ typedef struct kith_index_stats {
     double build_seconds; /* spent in kith_index_build so far */
     uint64_t bytes;       /* memory beyond the store's */
     uint64_t digest;      /* hnsw: XXH3 of the graph: equal digests, equal graphs */
+    uint32_t brief;       /* hnsw: dimensions of the codes that a trial chose; 0: it chose none */
 } kith_index_stats;
 
 /* Counts the links and hashes the whole graph: time in proportion to its size. */
@@ -517,19 +518,19 @@ KITH_API kith_status kith_index_check(const kith_index *index);
 
 /* ---- Replicas ------------------------------------------------------------------------------
  * An index on several devices. The rows are dealt to P *partitions* by a hash of their keys, each
- * with a graph of its own; of each partition there are C *copies* on different devices, the host
- * among them if it is asked for. A search asks one live copy of each partition and merges what they
- * find by (distance, row): the answer does not depend on which copies those were, but for floats
- * that a device rounds otherwise (KITH_WALK_ROWS of float rows), and where so many rows are dead
- * that a device compares them all. When no copy is left, the host answers from its own memory.
+ * with its own graph; of each there are C *copies* on different devices, the host among them if it
+ * is asked for. A search asks one live copy of each partition and merges what they find by
+ * (distance, row): which those were does not matter, but for floats that a device rounds otherwise
+ * (KITH_WALK_ROWS of float rows), and where a device compares all because so many are dead.
  *
  * A device that fails is marked, its work is given to others, and it is raised anew in the
  * background. A copy knows the rows of its last refresh; rows put or deleted since are compared or
  * left out on the host, so a search sees every write that returned before it began.
  *
  * Threads: all but create and close from any thread at any time, beside writes too. Searches wait
- * while graphs are changed by kith_index_build or refresh, whose callbacks must not search; close
- * waits for work under way, of a device that hangs too: a driver may still write to its memory. */
+ * while graphs are changed by kith_index_build or refresh, whose callbacks must not search. Create,
+ * add and refresh wait a minute for a device that hangs, and 10 s a GB sent: EDEVICE. Close, after
+ * such a create that of the index, waits until its driver lets go of what it was given. */
 typedef struct kith_replicas kith_replicas;
 
 typedef struct kith_replicas_options {
@@ -543,7 +544,7 @@ typedef struct kith_replicas_options {
                              is KITH_EDEVICE else */
     uint32_t host;        /* 0: the host answers for what no copy answers for; 1: it does not */
     uint32_t deadline_ms; /* of one piece of work; 0: 8 times what is expected, at least 2 s */
-    uint64_t memory_bytes; /* of rows and links, on each OpenCL device; 0: 80 % of what it has */
+    uint64_t memory_bytes; /* of rows and links, on each OpenCL device whole; 0: 80 % of its own */
     uint32_t threads;      /* of host copies, and of building graphs; 0: all */
 } kith_replicas_options;
 KITH_API kith_replicas_options kith_replicas_defaults(uint32_t partitions, uint32_t copies);
@@ -630,8 +631,7 @@ KITH_API const char *kith_copy_state_name(kith_copy_state state); /* "ok", ...; 
  * Ranked from exact sums, of integers or in f64; ties by row number. rows[nq*k] receives row
  * numbers, distances[nq*k] (may be NULL) the distances. threads 0 means all. While it runs, and
  * while a flat index answers 64 f32 queries or more, OpenBLAS is held to one thread a caller in
- * the whole process. Errors: EINVAL (k = 0 or k > n, NaN), ENOMEM, ECANCELLED (finished queries are
- * written). */
+ * the whole process. Errors: EINVAL (k = 0 or k > n, NaN), ENOMEM, ECANCELLED (part is written). */
 KITH_API kith_status kith_exact(kith_metric metric, kith_type type, uint32_t dim, const void *base,
                                 size_t n, const void *queries, size_t nq, uint32_t k,
                                 uint32_t threads, uint32_t *rows, float *distances,

@@ -3,6 +3,7 @@
 #include "index/checks.h"
 #include "index/device_name.h"
 #include "index/host.h"
+#include "index/replicas.h"
 #include <time.h>
 
 kith_index_options kith_index_defaults(kith_index_kind kind)
@@ -105,6 +106,7 @@ void kith_index_close(kith_index *index)
 {
     if (!index)
         return;
+    ki_replicas_close_left(index, true);
     ki_graph_close(index->graph);
     ki_flat_close(index->flat);
     ki_store_unpin(index->store->engine);
@@ -143,6 +145,7 @@ kith_status kith_index_stat(const kith_index *index, kith_index_stats *out)
         stats.layers = index->graph->layers;
         stats.bytes = ki_graph_bytes(index->graph);
         stats.digest = ki_graph_digest(index->graph);
+        stats.brief = ki_graph_is_brief(index->graph) ? index->graph->brief->dim : 0;
     } else {
         ki_flat_stat(index->flat, &stats.nodes, &stats.bytes);
     }

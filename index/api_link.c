@@ -1,8 +1,12 @@
 /* api_link.c - the choice of codes for a graph, and the order of a build: code, link, shorten.
  *
  * May include everything of index/, kernels/ and kv/. Codes that links are chosen by are opened
- * before the first node and stay for the life of the graph; brief ones may come at any time.
+ * before the first node and stay for the life of the graph; brief ones may come at any time: those
+ * that were asked for by name, and, where the walk was left to choose, those of fewer dimensions
+ * that a trial on the finished graph found worth it. A trial that was lost is held again when the
+ * graph has twice as many nodes.
  */
+#include "index/brief.h"
 #include "index/build.h"
 #include "index/objects.h"
 #include "index/sketch.h"
@@ -10,6 +14,9 @@
 
 /* The least share of true neighbours among those by codes; 0.99 and more is usual. */
 #define FAITHFUL 0.9
+
+/* How much cheaper a walk over fewer dimensions must be than one over all. */
+#define WORTH 1.1
 
 static bool is_float(kith_type type)
 {
@@ -88,24 +95,62 @@ static kith_status choose_codes(kith_index *index, ki_workers *workers)
             index->options.walk = KITH_WALK_ROWS;
         return status;
     }
-    if (index->options.walk == KITH_WALK_AUTO)
-        index->options.walk = KITH_WALK_SQ8;
     ki_graph_measure(index->graph, codes);
     return KITH_OK;
 }
 
-kith_status ki_index_shorten(kith_index *index, ki_workers *workers)
+/* The codes that were asked for by name. */
+static kith_status shorten_by_name(kith_index *index, ki_workers *workers)
 {
     ki_codes *brief = index->graph->brief;
     kith_status status = KITH_OK;
-    if (index->options.walk != KITH_WALK_SQ4 && index->options.walk != KITH_WALK_SQ1)
-        return KITH_OK;
     if (!brief) {
         const ki_codes_shape shape =
             shape_of(index, index->options.walk == KITH_WALK_SQ4 ? KITH_SQ4 : KITH_SQ1);
         status = ki_codes_open(&shape, &brief);
     }
     return status ? status : ki_graph_shorten(index->graph, brief, workers);
+}
+
+static bool may_try(const kith_index *index)
+{
+    const ki_graph *graph = index->graph;
+    return index->options.walk == KITH_WALK_AUTO && graph->codes && !graph->brief &&
+           !graph->codes->shape.reduced && graph->dim >= KI_BRIEF_LEAST &&
+           graph->layer[0].nodes >= KI_BRIEF_ROWS && graph->layer[0].nodes / 2 >= graph->tried;
+}
+
+/* Codes of fewer dimensions, kept if they are worth it. */
+static kith_status try_brief(kith_index *index, ki_workers *workers, kith_progress_fn progress,
+                             void *user)
+{
+    ki_graph *graph = index->graph;
+    ki_codes *brief;
+    double gain = 0;
+    if (progress && progress(user, graph->seen, graph->seen))
+        return ki_fail(KITH_ECANCELLED, "the build was stopped when all rows were linked");
+    kith_status status = ki_codes_open_brief(graph->codes, ki_brief_dims(graph->dim),
+                                             &index->kernels.at[KITH_IP][KI_I8], &brief);
+    if (status)
+        return status;
+    status = ki_graph_shorten(graph, brief, workers);
+    if (!status)
+        status = ki_brief_try(graph, brief, &index->kernels, workers, &gain);
+    if (!status)
+        graph->tried = graph->layer[0].nodes;
+    if (status || gain < WORTH)
+        ki_graph_lengthen(graph);
+    return status;
+}
+
+kith_status ki_index_shorten(kith_index *index, ki_workers *workers)
+{
+    const kith_walk walk = index->options.walk;
+    if (walk == KITH_WALK_SQ4 || walk == KITH_WALK_SQ1)
+        return shorten_by_name(index, workers);
+    if (index->graph->brief)
+        return ki_graph_shorten(index->graph, index->graph->brief, workers);
+    return KITH_OK;
 }
 
 void ki_index_measure(const kith_index *index, ki_build_options *out)
@@ -137,6 +182,8 @@ kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *us
         status = ki_graph_build(index->graph, &options);
         kith_status shortened = ki_index_shorten(index, workers);
         status = status ? status : shortened;
+        if (!status && may_try(index))
+            status = try_brief(index, workers, progress, user);
     }
     ki_workers_close(workers);
     return status;

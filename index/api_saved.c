@@ -34,10 +34,23 @@ kith_status kith_index_save(kith_index *index, kith_progress_fn progress, void *
     return ki_graph_save(graph, ki_store_shape(index->store->engine), progress, user);
 }
 
+/* What codes that were just opened had learnt. */
+static kith_status load_lesson(const ki_graph_reader *reader, ki_graph_part part, ki_codes *codes)
+{
+    const ki_graph_section *section = ki_graph_find(&reader->head, part, 0);
+    void *learnt = ki_alloc((size_t)section->bytes + 1);
+    kith_status status = learnt ? KITH_OK : ki_no_memory("codes", (size_t)section->bytes);
+    if (!status)
+        status = ki_graph_read_part(reader, section, learnt);
+    if (!status)
+        status = ki_codes_load(codes, learnt, (size_t)section->bytes);
+    ki_free(learnt);
+    return status;
+}
+
 static kith_status load_codes(const ki_graph_reader *reader, const kith_store_options *so,
                               ki_codes **out)
 {
-    const ki_graph_section *section = ki_graph_find(&reader->head, KI_PART_CODES, 0);
     const ki_codes_shape shape = {.type = so->type,
                                   .metric = so->metric,
                                   .dim = so->dim,
@@ -47,20 +60,26 @@ static kith_status load_codes(const ki_graph_reader *reader, const kith_store_op
     if (so->type != KITH_F32 && so->type != KITH_F16 && so->type != KITH_BF16)
         return ki_fail(KITH_ECORRUPT, "the graph file has codes of %s rows",
                        kith_type_name(so->type));
-    void *learnt = ki_alloc((size_t)section->bytes + 1);
-    kith_status status = learnt ? KITH_OK : ki_no_memory("codes", (size_t)section->bytes);
+    kith_status status = ki_codes_open(&shape, &codes);
     if (!status)
-        status = ki_graph_read_part(reader, section, learnt);
-    if (!status)
-        status = ki_codes_open(&shape, &codes);
-    if (!status)
-        status = ki_codes_load(codes, learnt, (size_t)section->bytes);
-    ki_free(learnt);
+        status = load_lesson(reader, KI_PART_CODES, codes);
     if (status)
         ki_codes_close(codes);
     else
         *out = codes;
     return status;
+}
+
+/* Those that a trial chose, unless others were asked for by name. No row has its code yet. */
+static kith_status load_brief(const ki_graph_reader *reader, const kith_index *index,
+                              ki_graph *graph)
+{
+    const kith_walk walk = index->options.walk;
+    if (!reader->head.brief || !graph->codes || walk == KITH_WALK_SQ4 || walk == KITH_WALK_SQ1)
+        return KITH_OK;
+    kith_status status = ki_codes_open_brief(graph->codes, reader->head.brief,
+                                             &index->kernels.at[KITH_IP][KI_I8], &graph->brief);
+    return status ? status : load_lesson(reader, KI_PART_BRIEF, graph->brief);
 }
 
 /* A graph with the file's options, still without nodes. */
@@ -79,7 +98,7 @@ static kith_status open_like(const ki_graph_reader *reader, const kith_index *in
         ki_codes_close(codes);
     else if (codes)
         ki_graph_measure(*out, codes);
-    return status;
+    return status ? status : load_brief(reader, index, *out);
 }
 
 /* The loaded graph takes the place of the empty one, or neither changes. */
@@ -87,6 +106,7 @@ static kith_status adopt(kith_index *index, ki_graph *graph, ki_workers *workers
 {
     const kith_index_options before = index->options;
     kith_index_options *o = &index->options;
+    const kith_walk asked = o->walk;
     ki_graph *empty = index->graph;
     index->graph = graph;
     o->m = graph->m;
@@ -96,7 +116,8 @@ static kith_status adopt(kith_index *index, ki_graph *graph, ki_workers *workers
     if (graph->layers)
         o->reduce = graph->codes ? graph->codes->shape.reduced : 0;
     if (graph->layers && o->walk != KITH_WALK_SQ4 && o->walk != KITH_WALK_SQ1)
-        o->walk = graph->codes ? KITH_WALK_SQ8 : KITH_WALK_ROWS;
+        o->walk = !graph->codes ? KITH_WALK_ROWS : asked == KITH_WALK_AUTO ? asked : KITH_WALK_SQ8;
+    graph->tried = graph->layer[0].nodes;
     kith_status status = ki_index_shorten(index, workers);
     if (status) {
         index->graph = empty;

@@ -69,14 +69,21 @@ static uint32_t width(const kith_searcher *s)
 
 /* ---- making one ---- */
 
-/* What the walk measures: brief codes when they are ready, else what links were chosen by. */
-static const ki_codes *codes_of(const ki_graph *graph)
+/* What the walk measures: brief codes when they are ready, else what links were chosen by. A part
+ * of a replica set walks over the latter, as a device does: its answers must not depend on which of
+ * them gave them. */
+static bool is_brief(const kith_searcher *s)
 {
-    return graph->brief_ready ? graph->brief : graph->codes;
+    return s->index->graph->brief_ready && !s->graph_only;
+}
+
+static const ki_codes *codes_of(const kith_searcher *s)
+{
+    return is_brief(s) ? s->index->graph->brief : s->index->graph->codes;
 }
 
 /* Sketches are of what links were chosen by, and of queries that become the same. A part of a
- * replica set walks without: its answers must not depend on whether a device gave them. */
+ * replica set walks without, too. */
 static const ki_sketch *sketch_of(const kith_searcher *s)
 {
     const ki_graph *graph = s->index->graph;
@@ -87,14 +94,14 @@ static const ki_sketch *sketch_of(const kith_searcher *s)
 static kith_status open_walker(kith_searcher *s, ki_pairing pairing)
 {
     const kith_index *index = s->index;
-    const ki_codes *codes = codes_of(index->graph);
+    const ki_codes *codes = codes_of(s);
     const uint32_t most = KI_TAKEN_MOST * index->graph->layer[0].degree;
     const uint32_t wanted = s->options.prefetch_lines;
     ki_walker_options options = {.kernel = s->kernel,
                                  .sift = s->kernels.sift,
                                  .pairing = pairing,
                                  .f32 = ki_is_mixed(index, &s->options),
-                                 .brief = index->graph->brief_ready,
+                                 .brief = is_brief(s),
                                  .sketch = sketch_of(s),
                                  .kernels = &s->kernels,
                                  .codes = codes,
@@ -112,39 +119,6 @@ static kith_status open_walker(kith_searcher *s, ki_pairing pairing)
     return status ? status : ki_walker_reserve(&s->walker, index->graph->layer[0].count);
 }
 
-/* How many of the nearest codes are ranked again, as a multiple of k. Fewer bits say less about the
- * order. Measured on Fashion-MNIST: SQ8 and SQ4 lose nothing at these, SQ1 needs every candidate of
- * a walk of five times the width, and loses to both there. What a projection leaves out reorders
- * more: of 768 dimensions whose spread falls as i^-0.5, 192 of 8 bits found 0.990 of the neighbours
- * at 1.5 whatever the width, and all of them at 4. */
-static float rerank_of(const ki_codes *codes, const kith_search_options *options)
-{
-    static const float chosen[] = {
-        [KITH_SQ8] = 1.5f, [KITH_SQ8_DIM] = 1.5f, [KITH_SQ4] = 3, [KITH_SQ1] = 10};
-    const float least = codes->shape.reduced ? 4 : 1, by_code = chosen[codes->shape.code];
-    if (options->rerank > 0)
-        return options->rerank;
-    return by_code > least ? by_code : least;
-}
-
-uint32_t ki_rerank_places(const ki_codes *codes, const kith_search_options *options, uint32_t most)
-{
-    const double wanted = ceil((double)rerank_of(codes, options) * options->k);
-    return wanted < most ? (uint32_t)wanted : most;
-}
-
-static kith_status open_ranker(kith_searcher *s, ki_pairing pairing)
-{
-    ki_ranker_options options = {
-        .kernel = s->kernel,
-        .pairing = pairing,
-        .f32 = ki_is_mixed(s->index, &s->options),
-        .dim = s->index->store->options.dim,
-        .k = s->options.k,
-        .places = ki_rerank_places(codes_of(s->index->graph), &s->options, width(s))};
-    return ki_ranker_open(&options, &s->ranker);
-}
-
 /* By what share of its distance the next candidate may be farther, in the units of keys. */
 static void set_stop(kith_searcher *s)
 {
@@ -160,12 +134,12 @@ static kith_status open_searcher(kith_searcher *s)
 {
     const kith_store_options *so = &s->index->store->options;
     const ki_pairing pairing = ki_pairing_of(so->type, ki_is_mixed(s->index, &s->options));
-    const bool codes = codes_of(s->index->graph) != NULL;
+    const bool codes = codes_of(s) != NULL;
     s->kernel = &s->kernels.at[so->metric][pairing];
     s->mode = codes ? KITH_MODE_CODES : KITH_MODE_ROWS;
     kith_status status = open_walker(s, pairing);
     if (!status && codes)
-        status = open_ranker(s, pairing);
+        status = ki_searcher_open_ranker(s, pairing, width(s));
     if (!status && !(s->answers = ki_alloc(s->options.k * sizeof *s->answers)))
         status = ki_no_memory("a searcher", s->options.k * sizeof *s->answers);
     if (!status)
@@ -210,7 +184,7 @@ kith_status ki_searcher_open(kith_index *index, const kith_search_options *optio
 static void close_scratch(kith_searcher *searcher)
 {
     ki_walker_close(&searcher->walker);
-    ki_ranker_close(&searcher->ranker);
+    ki_searcher_close_ranker(searcher);
     ki_free(searcher->answers);
 }
 
@@ -225,11 +199,11 @@ void kith_searcher_close(kith_searcher *searcher)
 /* A build or a load since may have chosen to measure something else. */
 static kith_status follow_index(kith_searcher *s)
 {
-    if (s->walker.codes == codes_of(s->index->graph) && s->walker.sketcher.sketch == sketch_of(s))
+    if (s->walker.codes == codes_of(s) && s->walker.sketcher.sketch == sketch_of(s))
         return KITH_OK;
     kith_searcher before = *s;
     s->walker = (ki_walker){0};
-    s->ranker = (ki_ranker){0};
+    s->ranker = s->between = (ki_ranker){0};
     s->answers = NULL;
     kith_status status = open_searcher(s);
     close_scratch(status ? s : &before);
@@ -260,12 +234,12 @@ kith_status ki_search_begin(kith_searcher *s, const void *query)
     else
         w->live = may_all_be_hits(graph, engine) ? NULL : ki_store_live(engine);
     w->usable = graph->usable;
-    if (s->mode != KITH_MODE_ROWS)
-        ki_ranker_aim(&s->ranker, query);
     ki_pool_clear(&w->pool);
     w->pool.capacity = width(s);
     if (!w->codes || w->codes->codec)
         ki_walker_aim(w, query);
+    if (s->mode != KITH_MODE_ROWS)
+        ki_searcher_aim_ranker(s, query);
     if (!graph->layers)
         return KITH_OK;
     kith_status status = ki_walker_reserve(w, graph->layer[0].count);
@@ -334,7 +308,7 @@ kith_status ki_search_end(kith_searcher *s, uint64_t *answers)
     const ki_row_set set = ki_store_row_set(store->engine, &store->options);
     ki_walk_forget_strangers(w);
     if (s->mode != KITH_MODE_ROWS)
-        ki_ranker_rank(&s->ranker, &set.rows, &w->pool, w->live);
+        ki_searcher_rank(s, &set.rows);
     kith_status status = s->graph_only ? KITH_OK : scan_loose(s);
     if (!status && !s->graph_only)
         status = scan_tail(s, s->index->graph->seen, ki_store_rows(store->engine));

@@ -1,6 +1,8 @@
 /* api_sketch.c - the public call that makes sketches of a graph's rows, and what drops them.
  *
- * May include everything of index/, kernels/ and kv/.
+ * May include everything of index/, kernels/ and kv/. Sketches are made with the gate of the index
+ * shut, like a build: the trial hangs them into the graph before they are known to be worth it, and
+ * replicas of the index have threads of their own, which its caller cannot keep away.
  */
 #include "index/build.h"
 #include "index/objects.h"
@@ -89,22 +91,32 @@ static kith_status make_sketch(kith_index *index, kith_type type, ki_sketch **ou
     return status;
 }
 
-kith_status kith_index_sketch(kith_index *index, float *spared)
+static kith_status replace_sketch(kith_index *index, double *spared)
 {
     ki_build_options measured = {0};
     ki_sketch *sketch = NULL;
-    double share = 0;
-    if (!index->graph)
-        return ki_fail(KITH_EINVAL, "a flat index compares every row: it has no graph to sketch");
+    if (ki_graph_is_brief(index->graph))
+        return KITH_OK; /* what it walks over is read as quickly as a sketch */
     ki_index_measure(index, &measured);
     kith_status status = check_graph(index, &measured);
     if (!status)
-        status = make_sketch(index, measured.type, &sketch, &share);
+        status = make_sketch(index, measured.type, &sketch, spared);
     if (status)
         return status;
     ki_sketch_close(index->graph->sketch);
     index->graph->sketch = sketch;
-    if (spared)
-        *spared = (float)share;
     return KITH_OK;
+}
+
+kith_status kith_index_sketch(kith_index *index, float *spared)
+{
+    double share = 0;
+    if (!index->graph)
+        return ki_fail(KITH_EINVAL, "a flat index compares every row: it has no graph to sketch");
+    pthread_rwlock_wrlock(&index->gate);
+    const kith_status status = replace_sketch(index, &share);
+    pthread_rwlock_unlock(&index->gate);
+    if (!status && spared)
+        *spared = (float)share;
+    return status;
 }

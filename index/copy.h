@@ -26,6 +26,12 @@ typedef struct ki_copy_limits {
     uint64_t memory_bytes; /* most that an OpenCL device may hold, all copies on it together */
     uint64_t used_bytes;   /* by others on it already */
     uint32_t threads;      /* of a host copy; 0: all */
+
+    /* Not NULL: a device copy calls it, once or more, when the parts and the codes are not looked
+     * at any more, and before it waits for the device. A refresh that has nothing to do, or that
+     * fails before, may not have called it. */
+    void (*let_go)(void *user);
+    void *user;
 } ki_copy_limits;
 
 /* What one partition is asked. */
@@ -53,6 +59,9 @@ void ki_copy_close(ki_copy *copy); /* accepts NULL */
 /* Brings it up to the parts, as of the store's LSN now: only new rows are sent, the graph whole.
  * After a failure it holds nothing. Errors: ENOMEM, EDEVICE, EUNSUPPORTED. */
 kith_status ki_copy_refresh(ki_copy *copy, const ki_copy_limits *limits);
+
+/* What a refresh now would need on the device, an estimate from above; 0 on the host. */
+uint64_t ki_copy_need(const ki_copy *copy);
 
 /* The k nearest live rows of the partition for each query: request->options.k answers each, the
  * unused rest UINT64_MAX. `counts` is added to. `slack` of the options is not heeded: devices walk

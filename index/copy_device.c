@@ -87,38 +87,33 @@ kith_status ki_copy_tell_live(ki_copy *copy)
 static kith_status send_rows(ki_copy *copy, ki_packed *packed)
 {
     ki_device *device = device_of(copy);
-    const ki_graph *graph = ki_part_graph(copy->parts, copy->p);
-    const ki_codes *codes = graph ? graph->codes : NULL;
-    const uint32_t lessons = codes ? codes->lessons : 0;
-    if (copy->codes != codes || copy->sent_lessons != lessons || copy->sent_count > copy->count ||
-        copy->own)
+    kith_status status = KITH_OK;
+    if (copy->codes != packed->codes || copy->sent_lessons != packed->lessons ||
+        copy->sent_count > copy->count || copy->own)
         forget_rows(copy);
     if (copy->sent && copy->sent_count == copy->count)
         return KITH_OK;
-    kith_status status = ki_pack_rows(copy, packed);
+    if (!packed->codes) /* codes were packed while they could not change */
+        status = ki_pack_rows(copy, packed);
     packed->set.live = copy->own || !copy->all_live ? live_by_places(copy) : NULL;
     if (!status && copy->count)
         status = device->ops->put_rows(device, &packed->set, &copy->sent);
     if (status)
         return status;
     copy->sent_count = copy->count;
-    copy->sent_lessons = lessons;
-    copy->codes = codes;
+    copy->sent_lessons = packed->lessons;
+    copy->codes = packed->codes;
     return KITH_OK;
 }
 
+/* Looks at nothing that a build changes: see copy_pack.c. */
 static kith_status send(ki_copy *copy, ki_packed *packed)
 {
-    ki_device *device = device_of(copy);
-    kith_status status = check_memory(copy, packed);
-    if (!status)
-        status = follow_live(copy);
+    kith_status status = follow_live(copy);
     if (!status)
         status = send_rows(copy, packed);
-    if (!status)
-        status = ki_pack_graph(copy, packed);
     if (!status && packed->graph.layers)
-        status = device->ops->put_graph(copy->sent, &packed->graph);
+        status = device_of(copy)->ops->put_graph(copy->sent, &packed->graph);
     if (status)
         return status;
     copy->walks = packed->graph.layers > 0;
@@ -135,10 +130,26 @@ kith_status ki_copy_make_device(ki_copy *copy)
     copy->local = NULL;
     if (copy->rows && !(copy->local = ki_zalloc((copy->count / 64 + 1) * sizeof *copy->local)))
         return ki_no_memory("the live rows of a copy", copy->count / 8);
-    ki_pack_size(copy, &packed);
-    kith_status status = send(copy, &packed);
+    ki_pack_size(copy, copy->count, &packed);
+    kith_status status = check_memory(copy, &packed);
+    if (!status && packed.codes)
+        status = ki_pack_rows(copy, &packed);
+    if (!status)
+        status = ki_pack_graph(copy, true, &packed);
+    ki_copy_let_go(copy);
+    if (!status)
+        status = send(copy, &packed);
     ki_pack_close(&packed);
     return status;
+}
+
+uint64_t ki_copy_need(const ki_copy *copy)
+{
+    uint32_t count;
+    ki_packed packed;
+    ki_part_rows(copy->parts, copy->p, &count);
+    ki_pack_size(copy, count, &packed);
+    return copy->device ? packed.bytes : 0;
 }
 
 /* ---- walking ---- */
@@ -185,16 +196,12 @@ static kith_status prepare(const ki_copy *copy, const ki_copy_request *request, 
 static kith_status translate(ki_copy *copy, const device_search *s, ki_device_queries *out,
                              unsigned char **owned)
 {
-    const ki_queries *from = &s->queries;
+    ki_queries queries = s->queries;
+    const ki_queries *from = &queries;
+    kith_status status = ki_queries_to_bits(s->store->type, s->store->dim, &queries, owned);
     *out = (ki_device_queries){from->base, from->stride, from->count, from->f32};
-    *owned = NULL;
-    if (from->f32 && s->store->type == KITH_B1) {
-        kith_status status = ki_pack_bits(from, s->store->dim, owned);
-        if (!status)
-            *out = (ki_device_queries){*owned, kith_vector_bytes(KITH_B1, s->store->dim),
-                                       from->count, 0};
+    if (status)
         return status;
-    }
     if (!s->codes)
         return KITH_OK;
     const size_t dim = s->codes->dim, all = from->count * dim, room = (all + 63) / 64 * 64;
@@ -204,7 +211,7 @@ static kith_status translate(ki_copy *copy, const device_search *s, ki_device_qu
         return ki_no_memory("queries as codes", bytes);
     for (size_t i = 0; i < from->count; i++)
         memcpy(codes + i * dim,
-               ki_codes_query(s->codes, ki_query_at(from, i), from->f32, codes + room), dim);
+               ki_codes_query(s->codes, NULL, ki_query_at(from, i), from->f32, codes + room), dim);
     *out = (ki_device_queries){codes, dim, from->count, 0};
     return KITH_OK;
 }

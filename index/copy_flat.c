@@ -6,7 +6,6 @@
  */
 #include "index/copy_inside.h"
 #include "index/host.h"
-#include "kernels/keys.h"
 
 enum { CHUNK = 1024 }; /* queries answered at a time: bounds the memory for candidates */
 
@@ -35,13 +34,6 @@ static kith_status find(const flat_search *f, const ki_queries *queries, uint64_
     return status;
 }
 
-static uint64_t answer_of(const ki_ranked *ranked)
-{
-    if (ranked->row == UINT32_MAX)
-        return UINT64_MAX;
-    return (uint64_t)ki_key_from_float((float)ranked->distance + 0.0F) << 32 | ranked->row;
-}
-
 static kith_status answer_chunk(const flat_search *f, const ki_queries *queries, uint64_t *answers)
 {
     ki_copy *copy = f->copy;
@@ -62,7 +54,7 @@ static kith_status answer_chunk(const flat_search *f, const ki_queries *queries,
     status = ki_flat_rank(&f->set, &f->rounding, f->kernel, queries, &candidates, f->k,
                           copy->workers, ranked);
     for (size_t i = 0; i < queries->count * f->k && !status; i++)
-        answers[i] = answer_of(&ranked[i]);
+        answers[i] = ki_ranked_answer(&ranked[i]);
     return status;
 }
 
@@ -98,30 +90,16 @@ static kith_status prepare(ki_copy *copy, const ki_queries *queries, uint32_t k,
                          f->want, most);
 }
 
-/* Queries as kernels of the rows take them for exact ranking: of b1 rows, bits. */
-static kith_status bits_of(ki_copy *copy, ki_queries *queries, unsigned char **bits)
-{
-    const kith_store_options *so = &ki_parts_whole(copy->parts)->store->options;
-    *bits = NULL;
-    if (so->type != KITH_B1 || !queries->f32)
-        return KITH_OK;
-    kith_status status = ki_pack_bits(queries, so->dim, bits);
-    if (!status)
-        *queries =
-            (ki_queries){*bits, kith_vector_bytes(KITH_B1, so->dim), queries->count, KI_B1, false};
-    return status;
-}
-
 kith_status ki_copy_scan(ki_copy *copy, const ki_copy_request *request, uint64_t *answers,
                          ki_copy_counts *counts)
 {
-    const kith_type type = ki_parts_whole(copy->parts)->store->options.type;
-    const bool mixed = request->f32 && type != KITH_F32;
+    const kith_store_options *so = &ki_parts_whole(copy->parts)->store->options;
+    const bool mixed = request->f32 && so->type != KITH_F32;
     const uint32_t k = request->options.k;
     ki_queries all = {request->queries, request->query_bytes, request->count,
-                      ki_pairing_of(type, mixed), mixed};
+                      ki_pairing_of(so->type, mixed), mixed};
     unsigned char *bits;
-    kith_status status = bits_of(copy, &all, &bits);
+    kith_status status = ki_queries_to_bits(so->type, so->dim, &all, &bits);
     for (size_t i = 0; i < request->count && !status; i += CHUNK) {
         const size_t left = request->count - i;
         ki_queries some = all;

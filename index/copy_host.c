@@ -30,9 +30,9 @@ kith_status ki_copy_make_host(ki_copy *copy)
         status = ki_host_open(&whole->kernels, copy->limits.threads, &copy->own);
     if (!status && copy->own)
         return ki_copy_make_device(copy);
-    ki_pack_size(copy, &packed);
+    ki_pack_size(copy, copy->count, &packed);
     if (!status)
-        status = ki_pack_graph(copy, &packed);
+        status = ki_pack_graph(copy, false, &packed);
     if (!status)
         copy->digest = ki_pack_digest(copy, &packed);
     ki_pack_close(&packed);

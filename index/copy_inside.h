@@ -84,20 +84,26 @@ typedef struct ki_packed {
     ki_row_set set;
     ki_device_graph graph; /* no layers: none */
     ki_device_layer layer[KI_LAYERS_MAX];
-    uint64_t bytes; /* that a device will need, an estimate from above */
-    void *owned[3 + KI_LAYERS_MAX];
+    uint64_t bytes;        /* that a device will need, an estimate from above */
+    const ki_slab *slab;   /* the rows, or the codes that stand for them */
+    const ki_codes *codes; /* these, and of which lesson; NULL: there are none */
+    uint32_t lessons;
+    void *owned[3 + 3 * KI_LAYERS_MAX];
     uint32_t owned_count;
 } ki_packed;
 
-/* Describes what would be packed: sizes, no contents. */
-void ki_pack_size(const ki_copy *copy, ki_packed *out);
+/* Describes what would be packed of `count` rows: sizes, no contents. */
+void ki_pack_size(const ki_copy *copy, uint32_t count, ki_packed *out);
 
-/* Fills in the rows, the graph. What fails has left nothing that ki_pack_close does not free. */
+/* Fills in the rows, the graph. What fails has left nothing that ki_pack_close does not free. Rows
+ * of the store may be packed while the index changes, codes and the graph not. What is to be sent
+ * is kept: copied, where it would change under the device's hands. */
 kith_status ki_pack_rows(const ki_copy *copy, ki_packed *packed);
-kith_status ki_pack_graph(const ki_copy *copy, ki_packed *packed);
+kith_status ki_pack_graph(const ki_copy *copy, bool keep, ki_packed *packed);
 void ki_pack_close(ki_packed *packed);
 
-/* Of row numbers, elements, side data and the packed graph. */
+/* Of row numbers, elements, side data and the packed graph. Rows that were not packed are read
+ * where they lie. */
 uint64_t ki_pack_digest(const ki_copy *copy, const ki_packed *packed);
 
 /* ---- the kinds of copy ---- */
@@ -107,6 +113,9 @@ kith_status ki_copy_make_host(ki_copy *copy);
 kith_status ki_copy_make_device(ki_copy *copy);
 void ki_copy_drop_host(ki_copy *copy);
 void ki_copy_drop_device(ki_copy *copy);
+
+/* Lets go of the parts for a refresh of a device copy, as often as it is called. */
+void ki_copy_let_go(const ki_copy *copy);
 
 /* Tells the device which rows live when that has changed. */
 kith_status ki_copy_tell_live(ki_copy *copy);

@@ -129,9 +129,17 @@ static void see_live(ki_copy *copy)
     }
 }
 
+void ki_copy_let_go(const ki_copy *copy)
+{
+    if (copy->device && copy->limits.let_go)
+        copy->limits.let_go(copy->limits.user);
+}
+
+/* What it is made from is read first: a device copy lets go of it in the middle. */
 static kith_status make(ki_copy *copy)
 {
     const uint64_t lsn = ki_store_lsn(ki_parts_whole(copy->parts)->store->engine);
+    const uint64_t version = ki_parts_version(copy->parts);
     kith_status status = KITH_OK;
     if (!copy->workers)
         status = ki_workers_open(copy->device ? 1 : copy->limits.threads, &copy->workers);
@@ -144,7 +152,7 @@ static kith_status make(ki_copy *copy)
     if (status)
         return status;
     copy->lsn = lsn;
-    copy->version = ki_parts_version(copy->parts);
+    copy->version = version;
     copy->made = true;
     return KITH_OK;
 }
@@ -158,8 +166,10 @@ kith_status ki_copy_refresh(ki_copy *copy, const ki_copy_limits *limits)
         return KITH_OK;
     }
     kith_status status = make(copy);
-    if (status)
+    if (status) {
+        ki_copy_let_go(copy); /* a device may hang here too */
         drop_all(copy);
+    }
     return status;
 }
 

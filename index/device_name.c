@@ -5,6 +5,7 @@
  */
 #include "index/device_name.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,4 +55,26 @@ kith_status ki_parse_device(const char *name, ki_device_name *out)
                        name);
     *out = read;
     return KITH_OK;
+}
+
+void ki_device_id(const ki_device_name *name, char id[KI_DEVICE_ID])
+{
+    if (name->host)
+        snprintf(id, KI_DEVICE_ID, "cpu");
+    else if (name->parts == 1)
+        snprintf(id, KI_DEVICE_ID, "ocl%u", name->ordinal % (ORDINAL_MOST + 1u));
+    else
+        snprintf(id, KI_DEVICE_ID, "ocl%u.%u/%u", name->ordinal % (ORDINAL_MOST + 1u),
+                 name->part % PARTS_MOST, name->parts % (PARTS_MOST + 1u));
+}
+
+bool ki_same_device(const ki_device_name *a, const ki_device_name *b)
+{
+    return a->host == b->host && a->ordinal == b->ordinal && a->part == b->part &&
+           a->parts == b->parts;
+}
+
+bool ki_share_memory(const ki_device_name *a, const ki_device_name *b)
+{
+    return !a->host && !b->host && a->ordinal == b->ordinal;
 }

@@ -18,4 +18,12 @@ typedef struct ki_device_name {
  * there is such a device is not asked here. */
 kith_status ki_parse_device(const char *name, ki_device_name *out);
 
+/* The one id of a device that may be named in several ways ("ocl0.0/1" is "ocl0"). */
+enum { KI_DEVICE_ID = 16 };
+void ki_device_id(const ki_device_name *name, char id[KI_DEVICE_ID]);
+
+/* Do they name the same device? Do they lie on one, as its parts do, and so share its memory? */
+bool ki_same_device(const ki_device_name *a, const ki_device_name *b);
+bool ki_share_memory(const ki_device_name *a, const ki_device_name *b);
+
 #endif

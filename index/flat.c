@@ -267,18 +267,23 @@ kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k,
     return status;
 }
 
-kith_status ki_pack_bits(const ki_queries *queries, uint32_t dim, unsigned char **out)
+kith_status ki_queries_to_bits(kith_type rows, uint32_t dim, ki_queries *queries,
+                               unsigned char **bits)
 {
     const size_t row_bytes = kith_vector_bytes(KITH_B1, dim), bytes = queries->count * row_bytes;
-    unsigned char *bits = ki_zalloc(bytes);
-    if (!bits)
+    *bits = NULL;
+    if (rows != KITH_B1 || !queries->f32)
+        return KITH_OK;
+    unsigned char *to = ki_zalloc(bytes);
+    if (!to)
         return ki_no_memory("queries as bits", bytes);
     for (size_t i = 0; i < queries->count; i++) {
         const float *query = ki_query_at(queries, i);
         for (uint32_t j = 0; j < dim; j++)
-            bits[i * row_bytes + j / 8] |= (unsigned char)((query[j] > 0) << j % 8);
+            to[i * row_bytes + j / 8] |= (unsigned char)((query[j] > 0) << j % 8);
     }
-    *out = bits;
+    *bits = to;
+    *queries = (ki_queries){to, row_bytes, queries->count, KI_B1, false};
     return KITH_OK;
 }
 

@@ -25,9 +25,11 @@ kith_status ki_flat_rank(const ki_row_set *set, const ki_rounding *rounding,
                          const ki_candidates *candidates, uint32_t k, ki_workers *workers,
                          ki_ranked *ranked);
 
-/* The bits of x > 0 of f32 queries, nq rows of b1 in *out, which the caller frees: exact ranking
- * wants both sides as they are stored. */
-kith_status ki_pack_bits(const ki_queries *queries, uint32_t dim, unsigned char **out);
+/* Where rows are bits, f32 queries become rows of bits (x > 0), in *bits, which the caller frees:
+ * exact ranking, and a device, want both sides as they are stored. Else *bits is NULL and the
+ * queries stay as they are. */
+kith_status ki_queries_to_bits(kith_type rows, uint32_t dim, ki_queries *queries,
+                               unsigned char **bits);
 
 /* What it holds: live rows, and memory on a device (an estimate: rows at the host's stride). */
 void ki_flat_stat(const ki_flat *flat, uint64_t *rows, uint64_t *bytes);

@@ -71,6 +71,7 @@ typedef struct ki_graph {
     bool lent;         /* those codes are another graph's */
     ki_codes *brief;   /* what searches may measure instead; NULL: nothing shorter */
     bool brief_ready;  /* brief codes are there for every id: false from a build's begin */
+    uint32_t tried;    /* nodes there were when a trial judged codes of fewer dimensions */
     ki_sketch *sketch; /* of every row, see sketch.h; NULL: none */
     uint32_t dim;      /* of what is measured */
 } ki_graph;
@@ -88,6 +89,12 @@ void ki_graph_close(ki_graph *graph);
 static inline uint32_t *ki_links(const ki_layer *layer, uint32_t id)
 {
     return layer->links + (size_t)id * layer->degree;
+}
+
+/* How many tree links a node may have: its parent and some children. */
+static inline uint32_t ki_tree_room(const ki_layer *layer)
+{
+    return layer->degree >= 8 ? layer->degree / 4 : 2;
 }
 
 /* The number of links in a row of slots. */
@@ -112,6 +119,13 @@ kith_status ki_graph_encode(ki_graph *graph, ki_workers *workers);
 /* The same for brief codes, which the graph owns from the first call on. Searches may use them when
  * this succeeded after the last build. */
 kith_status ki_graph_shorten(ki_graph *graph, ki_codes *brief, ki_workers *workers);
+void ki_graph_lengthen(ki_graph *graph); /* without brief codes again */
+
+/* Is it walked over codes of 8 bits that have fewer dimensions than those of its links? */
+static inline bool ki_graph_is_brief(const ki_graph *graph)
+{
+    return graph->brief_ready && graph->brief->shape.code == KITH_SQ8;
+}
 
 /* The row that an id of a layer stands for. */
 static inline uint32_t ki_layer_row(const ki_layer *layer, uint32_t id)

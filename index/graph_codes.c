@@ -65,3 +65,12 @@ kith_status ki_graph_shorten(ki_graph *graph, ki_codes *brief, ki_workers *worke
     graph->brief_ready = true;
     return KITH_OK;
 }
+
+void ki_graph_lengthen(ki_graph *graph)
+{
+    ki_codes_close(graph->brief);
+    graph->brief = NULL;
+    graph->brief_ready = false;
+    for (uint32_t l = 0; l < KI_LAYERS_MAX; l++)
+        graph->layer[l].brief = (ki_rows){0};
+}

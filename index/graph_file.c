@@ -55,11 +55,13 @@ static kith_status check_numbers(const ki_graph_head *head)
         return damaged("its options");
     if (head->seen > KI_MAX_ROWS || head->layers > KI_LAYERS_MAX ||
         head->codes > (uint32_t)KITH_SQ8 + 1 || head->reduced > head->dim ||
-        (head->reduced && !head->codes))
+        (head->reduced && !head->codes) ||
+        (head->brief && (!head->codes || head->reduced || head->brief > head->dim)))
         return damaged("its counts");
     if (!has(head, KI_PART_STAMPS, 0, (uint64_t)head->seen * 8) ||
         !has(head, KI_PART_LEVELS, 0, head->seen) ||
-        (head->codes && head->layers && !ki_graph_find(head, KI_PART_CODES, 0)))
+        (head->codes && head->layers && !ki_graph_find(head, KI_PART_CODES, 0)) ||
+        (head->brief && !ki_graph_find(head, KI_PART_BRIEF, 0)))
         return damaged("a section of its rows");
     for (uint32_t l = 0; l < head->layers; l++) {
         const uint64_t count = head->layer[l].count;

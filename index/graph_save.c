@@ -64,9 +64,8 @@ static kith_status write_stamps(saving *s)
     return status;
 }
 
-static kith_status write_codes(saving *s)
+static kith_status write_codes(saving *s, const ki_codes *codes, ki_graph_part part)
 {
-    const ki_codes *codes = s->graph->codes;
     if (!codes || !codes->codec)
         return KITH_OK;
     const size_t bytes = ki_codes_saved_bytes(codes);
@@ -74,9 +73,15 @@ static kith_status write_codes(saving *s)
     if (!learnt)
         return ki_no_memory("what codes learnt", bytes);
     ki_codes_save(codes, learnt);
-    kith_status status = write_part(s, KI_PART_CODES, 0, learnt, bytes);
+    kith_status status = write_part(s, part, 0, learnt, bytes);
     ki_free(learnt);
     return status;
+}
+
+/* Brief codes that a trial chose; what was asked for by name is asked for again. */
+static const ki_codes *chosen(const ki_graph *graph)
+{
+    return graph->brief && graph->brief->source && graph->brief->codec ? graph->brief : NULL;
 }
 
 static kith_status write_layer(saving *s, uint32_t l)
@@ -115,6 +120,7 @@ static void describe(saving *s, const ki_shape *shape)
                               .entry = g->entry,
                               .codes = coded ? (uint32_t)g->codes->shape.code + 1 : 0,
                               .reduced = coded ? g->codes->shape.reduced : 0,
+                              .brief = chosen(g) ? g->brief->dim : 0,
                               .file_bytes = KI_GRAPH_HEAD};
     memcpy(s->head.uuid, ki_store_uuid(g->engine), KI_UUID_BYTES);
 }
@@ -125,7 +131,9 @@ static kith_status write_all(saving *s)
     if (!status)
         status = write_part(s, KI_PART_LEVELS, 0, s->graph->level, s->graph->seen);
     if (!status)
-        status = write_codes(s);
+        status = write_codes(s, s->graph->codes, KI_PART_CODES);
+    if (!status)
+        status = write_codes(s, chosen(s->graph), KI_PART_BRIEF);
     for (uint32_t l = 0; l < s->graph->layers && !status; l++)
         status = write_layer(s, l);
     if (status)

@@ -37,12 +37,6 @@ typedef struct ki_wishes {
 kith_status ki_wishes_open(uint32_t capacity, ki_wishes *out);
 void ki_wishes_close(ki_wishes *wishes); /* accepts a zeroed or half-open one */
 
-/* How many tree links a node may have: its parent and some children. */
-static inline uint32_t ki_tree_room(const ki_layer *layer)
-{
-    return layer->degree >= 8 ? layer->degree / 4 : 2;
-}
-
 /* Chooses a parent for every draft of `layer`, in order, and gathers all wishes of that layer,
  * grouped by target. Changes only the counts of tree links. */
 void ki_wishes_collect(ki_wishes *wishes, ki_graph *graph, uint32_t layer, const ki_draft *drafts,

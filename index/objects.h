@@ -23,16 +23,21 @@ struct kith_store {
 struct kith_index {
     kith_store *store;
     kith_index_options options; /* its strings are gone: the choice is in what follows; a `walk` of
-                                   AUTO is chosen before the first node */
+                                   AUTO becomes ROWS before the first node where codes see nothing,
+                                   and is else left to trials */
     ki_kernels kernels;
     const ki_kernel *kernel; /* the one of the store's metric and type */
     ki_graph *graph;         /* hnsw, else NULL */
     ki_flat *flat;           /* flat, else NULL */
     double build_seconds;
     uint32_t build_threads;
-    pthread_rwlock_t gate; /* held for writing by a build; replicas, whose threads nobody sees, hold
-                              it for reading while they look at the graph and its codes */
+    pthread_rwlock_t gate; /* held for writing by a build, the end of a load, and the making of
+                              sketches; replicas, whose threads nobody sees, hold it for reading
+                              while they look at the graph and its codes */
     uint64_t builds;       /* under the gate: how many began */
+
+    /* Replicas that could not be made, and whose devices hang: see replicas.c. */
+    struct kith_replicas *left;
 };
 
 /* EINVAL unless a key of this store can look like this. */

@@ -96,8 +96,7 @@ static kith_status check_whole(const kith_index *whole)
     const ki_graph *graph = whole->graph;
     if (!graph)
         return KITH_OK;
-    if (graph->brief || whole->options.walk == KITH_WALK_SQ4 ||
-        whole->options.walk == KITH_WALK_SQ1)
+    if (whole->options.walk == KITH_WALK_SQ4 || whole->options.walk == KITH_WALK_SQ1)
         return ki_fail(KITH_EUNSUPPORTED,
                        "a graph that is walked over codes of %d bits cannot be "
                        "dealt to partitions or devices; those of 8 bits can",

@@ -12,10 +12,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { SAMPLE = 2048, ROUNDS = 8, LANES = 8, GRAIN = 16 };
+enum { SAMPLE = 2048, ROUNDS = 8, LANES = 8, GRAIN = 16, FEW_ROWS = 32 };
 
 typedef struct reduction {
-    uint32_t n, dim, reduced;
+    uint32_t n, dim, reduced, rounds;
     float *x;    /* n lines of dim, moved to their mean */
     float *y;    /* n lines of reduced: X Q */
     float *q;    /* dim lines of reduced */
@@ -83,38 +83,49 @@ static void transpose_base(const reduction *r)
             r->q[(size_t)i * r->reduced + j] = r->base[(size_t)j * r->dim + i];
 }
 
+/* Adds to `out` the sum of x[i * step] times line i, over n lines of `reduced` floats, in the order
+ * of the lines; four at a time, which keeps an output in a register for as long. */
+static void add_lines(float *restrict out, uint32_t reduced, const float *x, size_t step,
+                      const float *lines, uint32_t n)
+{
+    const float *line = lines;
+    uint32_t i = 0;
+    for (; i + 4 <= n; i += 4, line += 4 * (size_t)reduced, x += 4 * step) {
+        const float a = x[0], b = x[step], c = x[2 * step], d = x[3 * step];
+        const float *l1 = line + reduced, *l2 = l1 + reduced, *l3 = l2 + reduced;
+        for (uint32_t j = 0; j < reduced; j++)
+            out[j] = (((out[j] + a * line[j]) + b * l1[j]) + c * l2[j]) + d * l3[j];
+    }
+    for (; i < n; i++, line += reduced, x += step)
+        for (uint32_t j = 0; j < reduced; j++)
+            out[j] += *x * line[j];
+}
+
 /* Lines first..last-1 of Y = X Q. */
 static kith_status multiply_job(void *context, uint32_t worker, size_t first, size_t last)
 {
     const reduction *r = context;
     (void)worker;
     for (size_t row = first; row < last; row++) {
-        float *restrict out = r->y + row * r->reduced;
+        float *out = r->y + row * r->reduced;
         memset(out, 0, r->reduced * sizeof *out);
-        for (uint32_t i = 0; i < r->dim; i++) {
-            const float x = r->x[row * r->dim + i];
-            const float *line = r->q + (size_t)i * r->reduced;
-            for (uint32_t j = 0; j < r->reduced; j++)
-                out[j] += x * line[j];
-        }
+        add_lines(out, r->reduced, r->x + row * r->dim, 1, r->q, r->dim);
     }
     return KITH_OK;
 }
 
-/* Lines first..last-1 of Q = X^T Y. */
+/* Lines first..last-1 of Q = X^T Y, a few rows at a time, so that these stay in cache. */
 static kith_status gather_job(void *context, uint32_t worker, size_t first, size_t last)
 {
     const reduction *r = context;
     (void)worker;
     memset(r->q + first * r->reduced, 0, (last - first) * r->reduced * sizeof *r->q);
-    for (uint32_t row = 0; row < r->n; row++) {
+    for (uint32_t row = 0; row < r->n; row += FEW_ROWS) {
         const float *y = r->y + (size_t)row * r->reduced;
-        for (size_t i = first; i < last; i++) {
-            const float x = r->x[(size_t)row * r->dim + i];
-            float *restrict out = r->q + i * r->reduced;
-            for (uint32_t j = 0; j < r->reduced; j++)
-                out[j] += x * y[j];
-        }
+        const uint32_t n = r->n - row < FEW_ROWS ? r->n - row : FEW_ROWS;
+        for (size_t i = first; i < last; i++)
+            add_lines(r->q + i * r->reduced, r->reduced, r->x + (size_t)row * r->dim + i, r->dim, y,
+                      n);
     }
     return KITH_OK;
 }
@@ -149,7 +160,7 @@ static kith_status iterate(reduction *r, ki_workers *workers)
     for (size_t i = 0; i < (size_t)r->reduced * r->dim; i++)
         r->base[i] = noise(i);
     make_orthonormal(r);
-    for (int round = 0; round < ROUNDS && !status; round++) {
+    for (uint32_t round = 0; round < r->rounds && !status; round++) {
         transpose_base(r);
         status = ki_workers_run(workers, r->n, GRAIN, multiply_job, r);
         if (!status)
@@ -162,10 +173,10 @@ static kith_status iterate(reduction *r, ki_workers *workers)
     return status;
 }
 
-kith_status ki_reduce_learn(const float *rows, uint32_t n, uint32_t dim, uint32_t reduced,
-                            bool centred, ki_workers *workers, float *projection)
+static kith_status learn(const float *rows, uint32_t n, uint32_t dim, uint32_t reduced,
+                         uint32_t rounds, bool centred, ki_workers *workers, float *projection)
 {
-    reduction r = {.n = n < SAMPLE ? n : SAMPLE, .dim = dim, .reduced = reduced};
+    reduction r = {.n = n < SAMPLE ? n : SAMPLE, .dim = dim, .reduced = reduced, .rounds = rounds};
     const size_t x = (size_t)r.n * dim, y = (size_t)r.n * reduced, q = (size_t)dim * reduced;
     const size_t bytes = (x + y + q) * sizeof(float);
     float *memory = ki_alloc_aligned(64, bytes);
@@ -181,4 +192,16 @@ kith_status ki_reduce_learn(const float *rows, uint32_t n, uint32_t dim, uint32_
         transpose_base(&r);
     ki_free(memory);
     return status;
+}
+
+kith_status ki_reduce_learn(const float *rows, uint32_t n, uint32_t dim, uint32_t reduced,
+                            bool centred, ki_workers *workers, float *projection)
+{
+    return learn(rows, n, dim, reduced, ROUNDS, centred, workers, projection);
+}
+
+kith_status ki_reduce_roughly(const float *rows, uint32_t n, uint32_t dim, uint32_t reduced,
+                              bool centred, ki_workers *workers, float *projection)
+{
+    return learn(rows, n, dim, reduced, ROUNDS / 2, centred, workers, projection);
 }

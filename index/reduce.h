@@ -15,4 +15,8 @@
 kith_status ki_reduce_learn(const float *rows, uint32_t n, uint32_t dim, uint32_t reduced,
                             bool centred, ki_workers *workers, float *projection);
 
+/* The same in half the rounds: all but the least of the directions are then as good. */
+kith_status ki_reduce_roughly(const float *rows, uint32_t n, uint32_t dim, uint32_t reduced,
+                              bool centred, ki_workers *workers, float *projection);
+
 #endif

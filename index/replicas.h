@@ -13,6 +13,7 @@
  *
  * Locks, in the order in which they may be held together: upkeep (add, drop, refresh), the gate of
  * the index (objects.h), links, the mutex. Under the mutex the others may be tried, not waited for.
+ * A device is called under none of them, but for upkeep, whose holder waits with a deadline.
  */
 #ifndef KI_REPLICAS_H
 #define KI_REPLICAS_H
@@ -26,6 +27,10 @@ enum { KI_LANES_MOST = 64, KI_COPIES_MOST = 16, KI_SPANS_MOST = 64, KI_SENTENCE 
 /* Opens a device by name, NULL in *out for the host. Tests put another function here. */
 typedef kith_status (*ki_open_device_fn)(const ki_device_name *name, ki_device **out);
 extern ki_open_device_fn ki_replicas_open_device;
+
+/* How long a device may be silent in a call that opens it, sends to it or tries it out, if it is
+ * not given more for the bytes it is sent; a minute. Tests make it less. */
+extern _Atomic uint64_t ki_replicas_patience_ns;
 
 /* ---- tickets ---- */
 
@@ -70,6 +75,9 @@ typedef struct ki_holder {
     ki_copy *copy;                /* the lane's thread alone touches this and the next */
     uint32_t lessons;             /* of the codes when it was refreshed; 0: without codes */
     kith_copy_state state;        /* from here on under the mutex */
+    uint64_t held;                /* bytes on its device, from before it is sent until it is gone */
+    uint64_t retry_at;            /* dead, and its lane is not: when to try again */
+    uint32_t failures;            /* to be made or refreshed, since it went well */
     ki_copy_facts facts;          /* of its last refresh */
     uint64_t queries;             /* answered */
     double speed;                 /* cost of tickets a second, a moving average; 0: unknown */
@@ -86,10 +94,12 @@ typedef struct ki_span {
 typedef struct ki_lane {
     kith_replicas *replicas;
     struct ki_lane *next; /* among the orphans */
-    char id[16];
+    char id[KI_DEVICE_ID];
     ki_device_name name;
-    bool last; /* the host behind all others: takes what they cannot, opens copies when asked */
+    bool measures; /* asks a device how fast it is, and ends; it has no holders */
+    bool last;     /* the host behind all others: takes what they cannot, opens copies when asked */
     pthread_t thread;
+    bool joined; /* by who closes it */
     pthread_cond_t wake;
     /* the thread's alone: */
     ki_device *device;
@@ -97,6 +107,8 @@ typedef struct ki_lane {
     uint64_t *answers;
     size_t query_room, answer_room;
     bool entered, entered_links; /* what ki_lane_let_go gives back */
+    uint64_t memory_bytes;       /* that may be used of the device; 0: any */
+    uint64_t sending;            /* bytes of what is sent to it */
     /* under the mutex: */
     bool started, exited;
     bool retired;    /* is to take no more work, clean up and end */
@@ -108,8 +120,8 @@ typedef struct ki_lane {
     uint32_t
         attempts; /* to be raised, all of them; and those that failed since a piece went well */
     uint32_t failures;
-    uint64_t retry_at, limit_ns, dead_at; /* ns of the monotonic clock */
-    _Atomic uint64_t deadline;            /* of the piece; UINT64_MAX: not armed */
+    uint64_t retry_at, dead_at;           /* ns of the monotonic clock */
+    _Atomic uint64_t limit_ns, deadline;  /* of the call under way; UINT64_MAX: not armed */
     uint64_t refresh_asked, refresh_done; /* counts */
     ki_holder *serving;                   /* of the piece */
     ki_span span[KI_SPANS_MOST];
@@ -117,6 +129,7 @@ typedef struct ki_lane {
     size_t taken;       /* queries of the piece */
     kith_status status; /* of the last attempt to raise or refresh it */
     char sentence[KI_SENTENCE];
+    double speed, memory; /* as measured */
     uint32_t count;
     ki_holder holder[]; /* of different partitions */
 } ki_lane;
@@ -142,14 +155,12 @@ struct kith_replicas {
     size_t pending; /* of all tickets */
     ki_lane *lane[KI_LANES_MOST];
     uint32_t lanes;
-    ki_lane *last; /* NULL when the host does not answer */
+    ki_lane *last;   /* NULL when the host does not answer */
+    ki_lane *coming; /* is being added; NULL: none */
     ki_lane *orphans;
     ki_waiting waiting[KI_PARTS_MOST];
+    kith_replicas *next_left; /* of its index: see replicas.c */
 };
-
-uint64_t ki_now_ns(void);
-void ki_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t ns);
-void ki_cond_init(pthread_cond_t *cond); /* for ki_wait_until */
 
 /* ---- replicas.c ---- */
 
@@ -157,19 +168,28 @@ void ki_cond_init(pthread_cond_t *cond); /* for ki_wait_until */
 kith_status ki_replicas_make(kith_index *index, const kith_replicas_options *options,
                              kith_progress_fn progress, void *user, kith_replicas **out);
 
-/* ---- replicas_place.c: before there is a lane ---- */
+/* Closes those of the index that were given up before they were made, because a device hung: all of
+ * them, or those of which the devices have come back. */
+void ki_replicas_close_left(kith_index *index, bool wait);
+
+/* Is to end when it has done what it does; under the mutex. */
+void ki_lane_retire(ki_lane *lane);
+
+/* ---- replicas_place.c: before a lane has copies ---- */
 
 typedef struct ki_plan {
     uint32_t count; /* of lanes */
     ki_device_name name[KI_LANES_MOST];
-    char id[KI_LANES_MOST][16];
     bool holds[KI_LANES_MOST][KI_PARTS_MOST];
     double shares[KI_PARTS_MOST];
 } ki_plan;
 
-/* Reads the names, measures devices where it matters, and deals copies to them. */
-kith_status ki_replicas_plan(const kith_index *index, const kith_replicas_options *options,
+/* Reads the names, measures devices where it matters, and deals copies to them. A device that
+ * hangs is left among the orphans. */
+kith_status ki_replicas_plan(kith_replicas *replicas, const kith_replicas_options *options,
                              ki_plan *out);
+void ki_lane_measure(
+    ki_lane *lane); /* by its thread; under the mutex, which it gives up meanwhile */
 
 /* Deals copies to `count` devices of these weights, which sum to 1: see replicas_place.c. */
 void ki_replicas_deal(const double *weight, uint32_t count, uint32_t partitions, uint32_t copies,
@@ -191,10 +211,26 @@ void ki_queue_refuse(ki_lane *lane, kith_status status, const char *sentence);
 /* After holders or lanes have changed: refuses what nobody will take, wakes who may now. */
 void ki_queue_settle(kith_replicas *replicas);
 
-/* Could the lane take something now? */
-bool ki_queue_has(const ki_lane *lane);
+/* ---- replicas_who.c: all under the mutex ---- */
 
-/* ---- replicas_raise.c: by the lane's thread ---- */
+ki_holder *ki_lane_holder(ki_lane *lane, uint32_t partition); /* NULL: it has none */
+
+/* Which of the two kinds of ticket, that for any and that for the host alone, may the lane take
+ * from a partition now? And will anybody take one in the end? */
+bool ki_who_may(ki_lane *lane, uint32_t partition, bool may[2]);
+bool ki_who_hopes(kith_replicas *replicas, uint32_t partition, bool host_only);
+
+/* Does anything wait in a queue of the lane? */
+bool ki_who_has_work(const ki_lane *lane);
+
+/* How many queries like those of the ticket the lane is to take at a time. */
+size_t ki_who_takes(ki_lane *lane, const kith_ticket *ticket, uint32_t partition);
+
+/* ---- replicas_gate.c ---- */
+
+/* Brings the parts up to the last build, or in any case up to now when `always`. */
+kith_status ki_replicas_follow(kith_replicas *replicas, bool always, kith_progress_fn progress,
+                               void *user);
 
 /* Holds the index and the parts for reading, once a build has ended and the parts know of it. Leave
  * gives back both, or the index alone. */
@@ -204,40 +240,62 @@ void ki_replicas_leave(kith_replicas *replicas, bool links);
 /* The let_go of a lane's requests; gives back what it has entered, once. */
 void ki_lane_let_go(void *lane);
 
-void ki_lane_raise(ki_lane *lane); /* these two under the mutex, which they give up meanwhile */
-void ki_lane_refresh(ki_lane *lane);
-void ki_lane_clean_up(ki_lane *lane);        /* closes copies and device */
+uint32_t ki_replicas_lessons(const kith_replicas *replicas); /* of the codes now; entered */
 bool ki_lane_is_behind(const ki_lane *lane); /* and must be refreshed before it searches */
 
-/* Makes a copy that is not there and brings it up to the parts. Entered. */
+/* ---- replicas_raise.c: by the lane's thread ---- */
+
+/* These three under the mutex, which they give up meanwhile. Retry tries the copies again that are
+ * due: dead, while the lane is not. */
+void ki_lane_raise(ki_lane *lane);
+void ki_lane_refresh(ki_lane *lane);
+void ki_lane_retry(ki_lane *lane);
+
+uint64_t ki_lane_due(const ki_lane *lane); /* when the first of them is; UINT64_MAX: none */
+
+kith_status ki_lane_open_device(ki_lane *lane);
+void ki_lane_clean_up(ki_lane *lane); /* closes copies and device */
+
+/* Makes a copy that is not there and brings it up to the parts. Entered; with a device it leaves.
+ */
 kith_status ki_lane_refresh_copy(ki_lane *lane, ki_holder *holder, ki_copy_facts *facts);
 
 /* The lane's own memory for a piece, no less than this. */
 kith_status ki_lane_make_room(ki_lane *lane, size_t query_bytes, size_t answer_bytes);
 
-/* ---- replicas_lane.c ---- */
-
-/* A lane that is down, with its thread; the mutex is not held. Its holders are those of the bits in
- * `partitions` (NULL: all). */
-kith_status ki_lane_new(kith_replicas *replicas, const ki_device_name *name, const char *id,
-                        const bool *partitions, bool last, ki_lane **out);
-kith_status ki_lane_start(ki_lane *lane); /* puts nothing anywhere */
-void ki_lane_free(ki_lane *lane);         /* of a thread that has ended, or never began */
-
-/* Marks every holder, under the mutex. */
+/* By anyone, under the mutex: marks every holder; the lane's device has failed. */
 void ki_lane_mark(ki_lane *lane, kith_copy_state state, const char *reason);
-
-/* The lane's device has failed: under the mutex. */
 void ki_lane_break(ki_lane *lane, const char *reason);
 
-ki_holder *ki_lane_holder(ki_lane *lane, uint32_t partition); /* NULL: it has none */
+/* ---- replicas_lane.c ---- */
 
-/* Brings the parts up to the last build, or in any case up to now when `always`. */
-kith_status ki_replicas_follow(kith_replicas *replicas, bool always, kith_progress_fn progress,
-                               void *user);
+/* A lane that is down, with its thread; the mutex is not needed. Its holders are those of the bits
+ * in `partitions` (NULL: all). */
+kith_status ki_lane_new(kith_replicas *replicas, const ki_device_name *name, const bool *partitions,
+                        bool last, ki_lane **out);
+kith_status ki_lane_start(ki_lane *lane); /* puts nothing anywhere */
+void ki_lane_join(ki_lane *lane);         /* NULL, or never started: nothing to wait for */
+void ki_lane_free(ki_lane *lane);         /* joins it first, if nobody has */
 
 /* ---- replicas_watch.c ---- */
 
+uint64_t ki_now_ns(void);
+void ki_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t ns);
+void ki_cond_init(pthread_cond_t *cond); /* for ki_wait_until */
+
+/* The device is about to be called, and to be back after this; 0: it is back. By the lane's thread.
+ */
+void ki_lane_arm(ki_lane *lane, uint64_t limit_ns);
+
+/* Waits until the lane has been tried once: what came of it. EDEVICE when a deadline passes. */
+kith_status ki_lane_await(ki_lane *lane);
+
+/* Under the mutex: has its thread ended? With `wait`, when it has, or when a deadline passes. And
+ * until it has no piece in hand, or a deadline passes. */
+bool ki_lane_has_ended(ki_lane *lane, bool wait);
+void ki_lane_await_hands(ki_lane *lane);
+
+void ki_watch_wake(kith_replicas *replicas); /* under the mutex: there is something to watch */
 void *ki_watch_main(void *replicas);
 
 /* ---- replicas_merge.c ---- */

@@ -47,7 +47,8 @@ static uint64_t limit_of(const ki_lane *lane, const ki_copy_request *request, do
 }
 
 /* The piece, on the lane's own memory. The tickets are not looked at any more once the deadline is
- * armed: from then on they may be given to others, answered, and gone. */
+ * armed: from then on they may be given to others, answered, and gone. A host copy that is behind
+ * is refreshed before: how long that takes says nothing about how long a search may take. */
 static kith_status search(ki_lane *lane, ki_copy_request *request, uint64_t limit,
                           ki_copy_counts *counts)
 {
@@ -60,14 +61,16 @@ static kith_status search(ki_lane *lane, ki_copy_request *request, uint64_t limi
         return status;
     gather(lane);
     request->queries = lane->queries;
-    if (!h->copy) /* the last lane's, which are made when they are needed */
+    if (lane->name.host) /* it walks what has changed; the last lane's are made when needed */
         status = ki_lane_refresh_copy(lane, h, &facts);
     if (status)
         return status;
     request->let_go = ki_lane_let_go;
     request->user = lane;
-    atomic_store(&lane->deadline, limit ? ki_now_ns() + limit : UINT64_MAX);
-    return ki_copy_search(h->copy, request, lane->answers, counts);
+    ki_lane_arm(lane, limit);
+    status = ki_copy_search(h->copy, request, lane->answers, counts);
+    ki_lane_arm(lane, 0);
+    return status;
 }
 
 static void learn(ki_lane *lane, const ki_copy_request *request, double cost, uint64_t ns)
@@ -79,7 +82,6 @@ static void learn(ki_lane *lane, const ki_copy_request *request, double cost, ui
         h->queries_per_second > 0 ? (1 - weight) * h->queries_per_second + weight * each : each;
     h->queries += request->count;
     h->answered = request->options;
-    h->answered.ef = request->options.ef;
     if (h->copy)
         ki_copy_stat(h->copy, &h->facts); /* a host copy follows the parts by itself */
 }
@@ -117,16 +119,14 @@ static void serve(ki_lane *lane)
                                .f32 = t->f32,
                                .options = t->part_options};
     ki_copy_counts counts = {0};
-    atomic_store(&lane->deadline, UINT64_MAX);
-    lane->limit_ns = limit_of(lane, &request, cost);
+    const uint64_t limit = limit_of(lane, &request, cost);
     lane->entered = true;
     lane->entered_links = lane->name.host;
     lane->searching = true;
-    if (r->monitor_idle)
-        pthread_cond_signal(&r->watch);
+    ki_watch_wake(r);
     pthread_mutex_unlock(&r->mutex);
     const uint64_t start = ki_now_ns();
-    kith_status status = search(lane, &request, lane->limit_ns, &counts);
+    kith_status status = search(lane, &request, limit, &counts);
     const uint64_t ns = ki_now_ns() - start;
     ki_lane_let_go(lane);
     pthread_mutex_lock(&r->mutex);
@@ -169,12 +169,23 @@ static bool try_enter(const ki_lane *lane)
     return false;
 }
 
+/* Until there may be something to do: at the latest when a copy that failed is to be tried again.
+ */
+static void rest(ki_lane *lane)
+{
+    const uint64_t due = ki_lane_due(lane);
+    if (due == UINT64_MAX)
+        pthread_cond_wait(&lane->wake, &lane->replicas->mutex);
+    else
+        ki_wait_until(&lane->wake, &lane->replicas->mutex, due);
+}
+
 /* What waits goes into a piece when the gate is open. */
 static void serve_or_wait(ki_lane *lane)
 {
     kith_replicas *r = lane->replicas;
-    if (!ki_queue_has(lane)) {
-        pthread_cond_wait(&lane->wake, &r->mutex);
+    if (!ki_who_has_work(lane)) {
+        rest(lane);
         return;
     }
     if (!try_enter(lane)) {
@@ -202,7 +213,7 @@ static void serve_or_wait(ki_lane *lane)
         return;
     }
     ki_replicas_leave(r, lane->name.host);
-    pthread_cond_wait(&lane->wake, &r->mutex);
+    rest(lane);
 }
 
 static void *lane_main(void *argument)
@@ -213,10 +224,14 @@ static void *lane_main(void *argument)
     while (!lane->retired) {
         if (lane->down && lane->retry_at > ki_now_ns())
             ki_wait_until(&lane->wake, &r->mutex, lane->retry_at);
+        else if (lane->measures)
+            ki_lane_measure(lane);
         else if (lane->down)
             ki_lane_raise(lane);
         else if (lane->refresh_asked != lane->refresh_done)
             ki_lane_refresh(lane);
+        else if (ki_lane_due(lane) <= ki_now_ns())
+            ki_lane_retry(lane);
         else
             serve_or_wait(lane);
     }
@@ -231,8 +246,8 @@ static void *lane_main(void *argument)
 
 /* ---- making ---- */
 
-kith_status ki_lane_new(kith_replicas *r, const ki_device_name *name, const char *id,
-                        const bool *partitions, bool last, ki_lane **out)
+kith_status ki_lane_new(kith_replicas *r, const ki_device_name *name, const bool *partitions,
+                        bool last, ki_lane **out)
 {
     const size_t bytes = sizeof(ki_lane) + r->partitions * sizeof(ki_holder);
     ki_lane *lane = ki_zalloc(bytes);
@@ -242,7 +257,7 @@ kith_status ki_lane_new(kith_replicas *r, const ki_device_name *name, const char
     lane->name = *name;
     lane->last = last;
     lane->down = !last;
-    snprintf(lane->id, sizeof lane->id, "%s", id);
+    ki_device_id(name, lane->id);
     atomic_store(&lane->deadline, UINT64_MAX);
     ki_cond_init(&lane->wake);
     for (uint32_t p = 0; p < r->partitions; p++)
@@ -262,12 +277,17 @@ kith_status ki_lane_start(ki_lane *lane)
                : ki_fail(KITH_ENOMEM, "the thread of '%s' could not be started", lane->id);
 }
 
+void ki_lane_join(ki_lane *lane)
+{
+    if (lane && lane->started && !lane->joined)
+        lane->joined = !pthread_join(lane->thread, NULL);
+}
+
 void ki_lane_free(ki_lane *lane)
 {
     if (!lane)
         return;
-    if (lane->started)
-        pthread_join(lane->thread, NULL);
+    ki_lane_join(lane);
     pthread_cond_destroy(&lane->wake);
     ki_free(lane->queries);
     ki_free(lane->answers);

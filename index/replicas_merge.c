@@ -53,13 +53,11 @@ static kith_status prepare_newer(merge *m, size_t block)
     if (!m->newer || !m->fresh || !m->ranked)
         return ki_no_memory("answers from new rows", 2 * bytes);
     const kith_store_options *so = &m->store->options;
-    if (ranks(m) && so->type == KITH_B1 && m->queries.f32) {
-        kith_status status = ki_pack_bits(&m->queries, so->dim, &m->bits);
-        if (status)
-            return status;
-        m->queries = (ki_queries){m->bits, kith_vector_bytes(KITH_B1, so->dim), m->queries.count,
-                                  KI_B1, false};
-    }
+    kith_status status = KITH_OK;
+    if (ranks(m))
+        status = ki_queries_to_bits(so->type, so->dim, &m->queries, &m->bits);
+    if (status)
+        return status;
     return ki_workers_open(1, &m->workers);
 }
 
@@ -83,12 +81,8 @@ static kith_status rank_fresh(merge *m, const ki_row_set *set, const ki_queries 
     const ki_candidates candidates = {.answers = m->fresh, .have = want};
     kith_status status =
         ki_rank_all(set, &rounding, m->kernel, queries, &candidates, k, m->workers, m->ranked);
-    for (size_t i = 0; i < queries->count * k && !status; i++) {
-        const ki_ranked *r = &m->ranked[i];
-        const float distance = (float)r->distance + 0.0F;
-        m->fresh[i] = r->row == UINT32_MAX ? UINT64_MAX
-                                           : (uint64_t)ki_key_from_float(distance) << 32 | r->row;
-    }
+    for (size_t i = 0; i < queries->count * k && !status; i++)
+        m->fresh[i] = ki_ranked_answer(&m->ranked[i]);
     return status;
 }
 

@@ -3,8 +3,9 @@
  * May touch replicas.h, host.h and checks.h. A device weighs the lesser of its share of the speed
  * and its share of the memory that is needed. Speed is that of a short exact scan of the first
  * rows, which every device can do before there is any copy; it is measured only where it decides
- * something. Copies are dealt so that each device comes close to a share of copies like its weight;
- * then a partition gets rows as its holders have weight left for it.
+ * something, by a lane that does nothing else: a device may hang there too. Copies are dealt so
+ * that each device comes close to a share of copies like its weight; then a partition gets rows as
+ * its holders have weight left for it.
  */
 #include "index/host.h"
 #include "index/replicas.h"
@@ -28,25 +29,27 @@ ki_open_device_fn ki_replicas_open_device = open_device;
 
 typedef struct candidates {
     uint32_t count;
+    bool share; /* one device may be named more than once */
     ki_device_name name[KI_LANES_MOST];
-    char id[KI_LANES_MOST][16];
     double weight[KI_LANES_MOST];
 } candidates;
 
-static kith_status add_name(candidates *c, const char *id)
+static kith_status add_name(candidates *c, const char *device)
 {
+    const char *given = device ? device : "cpu"; /* NULL is the host too */
     ki_device_name name;
-    kith_status status = ki_parse_device(id, &name);
+    char id[KI_DEVICE_ID];
+    kith_status status = ki_parse_device(given, &name);
     if (status)
         return status;
     if (c->count == KI_LANES_MOST)
         return ki_fail(KITH_EINVAL, "more than %d devices", KI_LANES_MOST);
-    for (uint32_t i = 0; i < c->count; i++)
-        if (!strcmp(c->id[i], name.host ? "cpu" : id))
-            return ki_fail(KITH_EINVAL, "the device '%.20s' is named twice", id);
-    c->name[c->count] = name;
-    snprintf(c->id[c->count], sizeof c->id[0], "%s", name.host ? "cpu" : id);
-    c->count++;
+    ki_device_id(&name, id);
+    for (uint32_t i = 0; i < c->count && !c->share; i++)
+        if (ki_same_device(&c->name[i], &name))
+            return ki_fail(KITH_EINVAL,
+                           "the device '%s' is named twice, the second time as '%.20s'", id, given);
+    c->name[c->count++] = name;
     return KITH_OK;
 }
 
@@ -88,10 +91,8 @@ static kith_status repeat_names(const kith_replicas_options *o, candidates *c)
     if (times * devices > KI_LANES_MOST)
         return ki_fail(KITH_EINVAL, "%u copies on %u devices are more than %d", o->copies, devices,
                        KI_LANES_MOST);
-    for (; c->count < times * devices; c->count++) {
+    for (; c->count < times * devices; c->count++)
         c->name[c->count] = c->name[c->count - devices];
-        memcpy(c->id[c->count], c->id[c->count - devices], sizeof c->id[0]);
-    }
     return KITH_OK;
 }
 
@@ -128,25 +129,66 @@ static kith_status time_scans(ki_device *device, const ki_row_set *set, double *
     return status;
 }
 
-static kith_status measure(const kith_index *index, const kith_replicas_options *o,
-                           const ki_device_name *name, double *speed, double *memory)
+static kith_status measure(ki_lane *lane)
 {
-    const ki_row_set set = first_rows(index);
-    kith_device_info info = {.size = sizeof info};
-    ki_device *device = NULL;
-    kith_status status = ki_replicas_open_device(name, &device);
-    if (!status && !device)
-        status = ki_host_open(&index->kernels, o->threads, &device);
+    const kith_replicas *r = lane->replicas;
+    const ki_row_set set = first_rows(r->index);
+    kith_status status = ki_lane_open_device(lane);
+    if (!status && !lane->device)
+        status = ki_host_open(&r->index->kernels, r->options.threads, &lane->device);
+    lane->speed = 1;
+    lane->memory = INFINITY;
     if (status)
         return status;
-    device->ops->info(device, &info);
-    *speed = 1;
-    *memory = INFINITY;
-    if (!name->host && (o->memory_bytes || info.memory_bytes))
-        *memory = o->memory_bytes ? (double)o->memory_bytes : 0.8 * (double)info.memory_bytes;
+    if (!lane->name.host && lane->memory_bytes)
+        lane->memory = (double)lane->memory_bytes;
+    ki_lane_arm(lane, ki_replicas_patience_ns);
     if (set.count)
-        status = time_scans(device, &set, speed);
-    device->ops->close(device);
+        status = time_scans(lane->device, &set, &lane->speed);
+    ki_lane_arm(lane, 0);
+    return status;
+}
+
+void ki_lane_measure(ki_lane *lane)
+{
+    pthread_mutex_unlock(&lane->replicas->mutex);
+    kith_status status = measure(lane);
+    pthread_mutex_lock(&lane->replicas->mutex);
+    lane->status = status;
+    if (status)
+        snprintf(lane->sentence, sizeof lane->sentence, "%s", kith_last_error());
+    lane->attempts++;
+    lane->retired = true;
+    pthread_cond_broadcast(&lane->replicas->changed);
+}
+
+/* A lane of its own, since the device may hang: then it is an orphan. */
+static kith_status ask_lane(kith_replicas *r, const ki_device_name *name, double *speed,
+                            double *memory)
+{
+    static const bool none[KI_PARTS_MOST] = {false};
+    ki_lane *lane = NULL;
+    kith_status status = ki_lane_new(r, name, none, false, &lane);
+    if (status)
+        return status;
+    lane->measures = true;
+    status = ki_lane_start(lane);
+    if (!status)
+        status = ki_lane_await(lane);
+    pthread_mutex_lock(&r->mutex);
+    if (!status) {
+        *speed = lane->speed;
+        *memory = lane->memory;
+    }
+    lane->retired = true;
+    const bool ended = ki_lane_has_ended(lane, true);
+    if (!ended) {
+        lane->next = r->orphans;
+        r->orphans = lane;
+    }
+    pthread_mutex_unlock(&r->mutex);
+    if (ended)
+        ki_lane_free(lane);
     return status;
 }
 
@@ -159,24 +201,32 @@ static double needed(const kith_index *index, uint32_t copies)
            ((double)slab->stride + (double)slab->aux_stride + 4.0 * degree);
 }
 
-static kith_status weigh(const kith_index *index, const kith_replicas_options *o, candidates *c,
-                         uint32_t devices)
+/* Of the memory of a device each lane on it has an even share. */
+static double lanes_on(const candidates *c, uint32_t i)
 {
+    uint32_t lanes = 0;
+    for (uint32_t j = 0; j < c->count; j++)
+        lanes += i == j || ki_share_memory(&c->name[i], &c->name[j]);
+    return lanes;
+}
+
+static kith_status weigh(kith_replicas *r, candidates *c, uint32_t devices)
+{
+    const kith_replicas_options *o = &r->options;
     double speed[KI_LANES_MOST], memory[KI_LANES_MOST], sum = 0, all = 0;
-    const double need = needed(index, o->copies) + 1;
+    const double need = needed(r->index, o->copies) + 1;
     const bool decides = devices > o->copies || (o->partitions > 1 && devices != o->copies);
     for (uint32_t i = 0; i < devices; i++) {
         speed[i] = 1;
         memory[i] = INFINITY;
-        kith_status status =
-            decides ? measure(index, o, &c->name[i], &speed[i], &memory[i]) : KITH_OK;
+        kith_status status = decides ? ask_lane(r, &c->name[i], &speed[i], &memory[i]) : KITH_OK;
         if (status)
             return status;
         sum += speed[i];
     }
     for (uint32_t i = 0; i < c->count; i++) {
         const uint32_t d = i % devices;
-        c->weight[i] = fmin(speed[d] / sum, memory[d] / need);
+        c->weight[i] = fmin(speed[d] / sum, memory[d] / lanes_on(c, i) / need);
         all += c->weight[i];
     }
     for (uint32_t i = 0; i < c->count; i++)
@@ -233,19 +283,18 @@ void ki_replicas_deal(const double *weight, uint32_t count, uint32_t partitions,
     plan->count = count;
 }
 
-kith_status ki_replicas_plan(const kith_index *index, const kith_replicas_options *o, ki_plan *out)
+kith_status ki_replicas_plan(kith_replicas *r, const kith_replicas_options *o, ki_plan *out)
 {
-    candidates c = {0};
+    candidates c = {.share = o->share};
     kith_status status = read_names(o, &c);
     const uint32_t devices = c.count;
     if (!status)
         status = repeat_names(o, &c);
     if (!status)
-        status = weigh(index, o, &c, devices);
+        status = weigh(r, &c, devices);
     if (status)
         return status;
     ki_replicas_deal(c.weight, c.count, o->partitions, o->copies, out);
     memcpy(out->name, c.name, sizeof c.name);
-    memcpy(out->id, c.id, sizeof c.id);
     return KITH_OK;
 }

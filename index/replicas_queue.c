@@ -1,22 +1,13 @@
-/* replicas_queue.c - who takes what: the queues of the partitions, and the spans of the lanes.
+/* replicas_queue.c - the queues of the partitions, and the spans that lanes take from them.
  *
  * May touch replicas.h. Everything here is done under the mutex and allocates nothing: a ticket has
  * a place in the queue of each partition and a byte for each query there, so that queries which a
- * lane gives back need nothing but their bytes.
- *
- * A lane takes from the fullest queue that it may, as many queries as it answers in 10 ms by its
- * own measured speed. While others hold the partition too, it takes no more than half of its share
- * of what waits: so pieces shrink towards the end, and a slow lane does not keep the rest waiting
- * with a last large piece. Fixed pieces of 3 ms were as even, and cost more calls in the middle.
+ * lane gives back need nothing but their bytes. Which lane may take, and how much, is decided in
+ * replicas_who.c.
  */
 #include "index/replicas.h"
 
-#include <math.h>
 #include <string.h>
-
-enum { UNKNOWN_PIECE = 32, PIECE_BYTES = 16 << 20 };
-
-static const double piece_seconds = 0.010, least_seconds = 0.001;
 
 static unsigned char *states_of(const kith_ticket *t, uint32_t p)
 {
@@ -74,68 +65,6 @@ static void finish_queries(kith_ticket *t, size_t n)
         pthread_cond_broadcast(&t->replicas->changed);
 }
 
-/* ---- who may ---- */
-
-ki_holder *ki_lane_holder(ki_lane *lane, uint32_t partition)
-{
-    for (uint32_t i = 0; i < lane->count; i++)
-        if (lane->holder[i].partition == partition)
-            return &lane->holder[i];
-    return NULL;
-}
-
-/* A lane that may answer for the partition, if not at once. */
-static ki_holder *hope_in(ki_lane *lane, uint32_t p, bool host_only)
-{
-    ki_holder *h = ki_lane_holder(lane, p);
-    if (!h || lane->retired || (host_only && !lane->name.host))
-        return NULL;
-    return h->state == KITH_COPY_OK || h->state == KITH_COPY_SUSPECT ? h : NULL;
-}
-
-typedef struct prospects {
-    bool hope;    /* some lane will answer in the end */
-    bool able;    /* and is not kept from it now */
-    bool good;    /* one that is OK has its hands free */
-    double speed; /* of all that are able */
-    uint32_t count;
-} prospects;
-
-static prospects look_around(kith_replicas *r, uint32_t p, bool host_only, const ki_lane *but)
-{
-    prospects seen = {0};
-    for (uint32_t i = 0; i < r->lanes; i++) {
-        ki_lane *lane = r->lane[i];
-        const ki_holder *h = hope_in(lane, p, host_only);
-        seen.hope = seen.hope || h;
-        if (!h || lane->down || lane->refreshing || lane->stuck)
-            continue;
-        seen.able = true;
-        seen.speed += h->speed;
-        seen.count++;
-        if (lane != but && h->state == KITH_COPY_OK && !lane->searching)
-            seen.good = true;
-    }
-    return seen;
-}
-
-static bool may_take(ki_lane *lane, uint32_t p, bool host_only)
-{
-    const prospects others = look_around(lane->replicas, p, host_only, lane);
-    if (lane->last)
-        return !others.able;
-    const ki_holder *h = hope_in(lane, p, host_only);
-    return h && (h->state == KITH_COPY_OK || !others.good);
-}
-
-/* Which of the two kinds of ticket the lane may take from the partition. */
-static bool may_take_any(ki_lane *lane, uint32_t p, bool may[2])
-{
-    may[0] = may_take(lane, p, false);
-    may[1] = may_take(lane, p, true);
-    return may[0] || may[1];
-}
-
 /* ---- putting ---- */
 
 static void wake(ki_lane *lane)
@@ -176,23 +105,6 @@ static bool alike(const kith_ticket *a, const kith_ticket *b)
            memcmp(&x->rerank, &y->rerank, sizeof x->rerank) == 0;
 }
 
-static size_t size_of_piece(ki_lane *lane, const kith_ticket *t, uint32_t p)
-{
-    const kith_replicas *r = lane->replicas;
-    const ki_holder *h = ki_lane_holder(lane, p);
-    const size_t waiting = r->waiting[p].queries, bytes = t->query_bytes + 8 * t->options.k;
-    const prospects all = look_around(lane->replicas, p, t->place[p].host_only, lane);
-    double n = UNKNOWN_PIECE;
-    if (h->speed > 0) {
-        n = h->speed / t->cost * piece_seconds;
-        if (!lane->last && all.count > 1)
-            n = fmin(n, fmax((double)waiting / 2 * h->speed / all.speed,
-                             h->speed / t->cost * least_seconds));
-    }
-    n = fmin(fmax(n, 1), fmax((double)PIECE_BYTES / (double)bytes, 1));
-    return n < (double)waiting ? (size_t)n : waiting;
-}
-
 /* Up to `most` queries that wait in a row, as one span. */
 static size_t take_span(ki_lane *lane, kith_ticket *t, uint32_t p, size_t most)
 {
@@ -225,7 +137,7 @@ static size_t take_from(ki_lane *lane, uint32_t p, const bool may[2])
             continue;
         if (!model) {
             model = t;
-            room = size_of_piece(lane, t, p);
+            room = ki_who_takes(lane, t, p);
         }
         while (lane->spans < KI_SPANS_MOST && lane->taken < room && t->place[p].waiting)
             lane->taken += take_span(lane, t, p, room - lane->taken);
@@ -250,19 +162,11 @@ bool ki_queue_take(ki_lane *lane)
         if (best == UINT32_MAX)
             return false;
         tried[best] = true;
-        if (may_take_any(lane, best, may) && take_from(lane, best, may)) {
+        if (ki_who_may(lane, best, may) && take_from(lane, best, may)) {
             lane->serving = ki_lane_holder(lane, best);
             return true;
         }
     }
-}
-
-bool ki_queue_has(const ki_lane *lane)
-{
-    for (uint32_t i = 0; i < lane->count; i++)
-        if (lane->replicas->waiting[lane->holder[i].partition].queries)
-            return true;
-    return false;
 }
 
 /* ---- what becomes of spans ---- */
@@ -396,7 +300,7 @@ void ki_queue_settle(kith_replicas *r)
         if (!r->waiting[p].first)
             continue;
         for (int only = 0; only < 2 && !r->last; only++)
-            hope[only] = look_around(r, p, only, NULL).hope;
+            hope[only] = ki_who_hopes(r, p, only);
         kith_ticket *after;
         for (kith_ticket *t = r->waiting[p].first; t && !(hope[0] && hope[1]); t = after) {
             after = t->place[p].after;

@@ -4,144 +4,103 @@
  * anew: what a driver says after its first error is not worth asking, so nothing of the old device
  * is kept. The pause between attempts doubles. A copy that came up is asked a few queries, which
  * shows that it works, and how fast.
+ *
+ * A device may hang in any call, so none is made under a lock, and each is made with a deadline
+ * armed. Who waits for a lane, to create or to add, stops waiting when that has passed; the monitor
+ * replaces a lane that hangs while it is refreshed. One that hangs while it is raised has nothing
+ * that another could do in its place, and is left alone.
  */
 #include "index/replicas.h"
 
 #include <string.h>
-#include <time.h>
 
-enum { TRIAL_QUERIES = 8 };
+enum { TRIAL_QUERIES = 8, DOUBLINGS = 9, NS_PER_BYTE = 10 };
 
-static const uint64_t second_ns = UINT64_C(1000000000), first_pause_ns = UINT64_C(100000000);
+static const uint64_t first_pause_ns = UINT64_C(100000000);
 
-uint64_t ki_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * second_ns + (uint64_t)now.tv_nsec;
-}
-
-void ki_cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
-void ki_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t ns)
-{
-    const struct timespec at = {(time_t)(ns / second_ns), (long)(ns % second_ns)};
-    pthread_cond_timedwait(cond, mutex, &at);
-}
-
-/* ---- the parts ---- */
-
-kith_status ki_replicas_follow(kith_replicas *r, bool always, kith_progress_fn progress, void *user)
-{
-    kith_status status = KITH_OK;
-    pthread_rwlock_rdlock(&r->index->gate);
-    pthread_rwlock_wrlock(&r->links);
-    if (always || r->followed != r->index->builds) {
-        const uint64_t before = ki_parts_version(r->parts);
-        status = ki_parts_follow(r->parts, progress, user);
-        if (!status)
-            r->followed = r->index->builds;
-        else if (ki_parts_version(r->parts) != before)
-            r->followed = UINT64_MAX; /* half done; else they are as they were */
-    }
-    pthread_rwlock_unlock(&r->links);
-    pthread_rwlock_unlock(&r->index->gate);
-    return status;
-}
-
-void ki_replicas_leave(kith_replicas *r, bool links)
-{
-    if (links)
-        pthread_rwlock_unlock(&r->links);
-    pthread_rwlock_unlock(&r->index->gate);
-}
-
-void ki_lane_let_go(void *argument)
-{
-    ki_lane *lane = argument;
-    if (lane->entered)
-        ki_replicas_leave(lane->replicas, lane->entered_links);
-    lane->entered = false;
-}
-
-/* Waits for a build to end, and sees to it that the parts know of it. */
-kith_status ki_replicas_enter(kith_replicas *r)
-{
-    for (;;) {
-        pthread_rwlock_rdlock(&r->index->gate);
-        pthread_rwlock_rdlock(&r->links);
-        if (r->followed == r->index->builds)
-            return KITH_OK;
-        ki_replicas_leave(r, true);
-        kith_status status = ki_replicas_follow(r, false, NULL, NULL);
-        if (status)
-            return status;
-    }
-}
-
-static uint32_t lessons_of(const kith_replicas *r)
-{
-    const ki_graph *graph = r->index->graph;
-    return graph && graph->codes ? graph->codes->lessons : 0;
-}
+_Atomic uint64_t ki_replicas_patience_ns = UINT64_C(60000000000);
 
 /* ---- copies ---- */
 
-/* Queries become codes by the lesson of now, so a device must not hold codes of another. */
-bool ki_lane_is_behind(const ki_lane *lane)
+/* How long a device may be silent while it takes so many bytes, at 100 MB a second. */
+static uint64_t patience_of(const kith_replicas *r, uint64_t bytes)
 {
-    const uint32_t lessons = lessons_of(lane->replicas);
-    for (uint32_t i = 0; i < lane->count; i++)
-        if (lane->holder[i].copy && !lane->name.host && lane->holder[i].lessons != lessons)
-            return true;
-    return false;
+    const uint64_t given = r->options.deadline_ms * UINT64_C(1000000);
+    const uint64_t patience = ki_replicas_patience_ns;
+    return (given > patience ? given : patience) + bytes * NS_PER_BYTE;
 }
 
-static ki_copy_limits limits_of(const ki_lane *lane)
+/* The let_go of what is sent and tried: the device is called from here on, and it may hang. */
+static void turn_to_device(void *argument)
 {
-    const kith_replicas_options *o = &lane->replicas->options;
-    kith_device_info info = {.size = sizeof info};
-    ki_copy_limits limits = {.threads = o->threads};
-    if (!lane->device)
-        return limits;
-    lane->device->ops->info(lane->device, &info);
-    limits.memory_bytes = o->memory_bytes ? o->memory_bytes : info.memory_bytes / 5 * 4;
-    for (uint32_t i = 0; i < lane->count; i++) {
-        ki_copy_facts facts = {0};
-        if (lane->holder[i].copy)
-            ki_copy_stat(lane->holder[i].copy, &facts);
-        limits.used_bytes += facts.bytes;
+    ki_lane *lane = argument;
+    kith_replicas *r = lane->replicas;
+    ki_lane_let_go(lane);
+    ki_lane_arm(lane, patience_of(r, lane->sending));
+    pthread_mutex_lock(&r->mutex);
+    if (!lane->raising && !lane->refreshing) { /* a copy is tried again: others take over */
+        lane->refreshing = true;
+        ki_queue_settle(r);
     }
-    return limits;
+    ki_watch_wake(r);
+    pthread_mutex_unlock(&r->mutex);
+}
+
+/* What a lane, which may be NULL, holds of the memory of `of`'s device, but for one holder. */
+static uint64_t held_by(const ki_lane *lane, const ki_lane *of, const ki_holder *but)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; lane && i < lane->count && ki_share_memory(&lane->name, &of->name); i++)
+        sum += &lane->holder[i] != but ? lane->holder[i].held : 0;
+    return sum;
+}
+
+/* Takes room for a copy on its device before it is sent, so that two lanes of one device, which
+ * may be parts of it, do not both take the last there is; what a lane holds that hangs is not there
+ * either. Returns what all others on the device hold. */
+static uint64_t reserve(ki_lane *lane, ki_holder *h, uint64_t bytes)
+{
+    kith_replicas *r = lane->replicas;
+    pthread_mutex_lock(&r->mutex);
+    uint64_t others = held_by(lane, lane, h);
+    for (uint32_t i = 0; i < r->lanes; i++)
+        others += r->lane[i] != lane ? held_by(r->lane[i], lane, h) : 0;
+    for (const ki_lane *orphan = r->orphans; orphan; orphan = orphan->next)
+        others += orphan != lane ? held_by(orphan, lane, h) : 0;
+    others += r->coming != lane ? held_by(r->coming, lane, h) : 0;
+    h->held = bytes;
+    pthread_mutex_unlock(&r->mutex);
+    return others;
 }
 
 /* Opens what is not open and brings it up to the parts. Entered. */
 kith_status ki_lane_refresh_copy(ki_lane *lane, ki_holder *h, ki_copy_facts *facts)
 {
     kith_replicas *r = lane->replicas;
+    ki_copy_limits limits = {.threads = r->options.threads};
     kith_status status = KITH_OK;
     if (!h->copy)
         status = ki_copy_open(r->parts, h->partition, lane->device, &h->copy);
     if (status)
         return status;
-    ki_copy_limits limits = limits_of(lane);
-    ki_copy_stat(h->copy, facts);
-    limits.used_bytes -= facts->bytes;
+    h->lessons = ki_replicas_lessons(r); /* of now: a build may come before all is sent */
+    if (lane->device) {
+        lane->sending = ki_copy_need(h->copy);
+        limits.memory_bytes = lane->memory_bytes;
+        limits.used_bytes = reserve(lane, h, lane->sending);
+        limits.let_go = turn_to_device;
+        limits.user = lane;
+    }
     status = ki_copy_refresh(h->copy, &limits);
-    h->lessons = lessons_of(r);
     ki_copy_stat(h->copy, facts);
+    if (lane->device)
+        reserve(lane, h, facts->bytes); /* what it is in the end; after a failure nothing */
     return status;
 }
 
 void ki_lane_clean_up(ki_lane *lane)
 {
+    ki_lane_arm(lane, patience_of(lane->replicas, 0));
     for (uint32_t i = 0; i < lane->count; i++) {
         ki_copy_close(lane->holder[i].copy);
         lane->holder[i].copy = NULL;
@@ -149,6 +108,26 @@ void ki_lane_clean_up(ki_lane *lane)
     if (lane->device)
         lane->device->ops->close(lane->device);
     lane->device = NULL;
+    ki_lane_arm(lane, 0);
+    pthread_mutex_lock(&lane->replicas->mutex);
+    for (uint32_t i = 0; i < lane->count; i++)
+        lane->holder[i].held = 0;
+    pthread_mutex_unlock(&lane->replicas->mutex);
+}
+
+/* Of one device all parts have the same memory, which the option bounds for all of it. */
+kith_status ki_lane_open_device(ki_lane *lane)
+{
+    const kith_replicas_options *o = &lane->replicas->options;
+    kith_device_info info = {.size = sizeof info};
+    ki_lane_arm(lane, patience_of(lane->replicas, 0));
+    kith_status status = ki_replicas_open_device(&lane->name, &lane->device);
+    if (!status && lane->device) {
+        lane->device->ops->info(lane->device, &info);
+        lane->memory_bytes = o->memory_bytes ? o->memory_bytes : info.memory_bytes / 5 * 4;
+    }
+    ki_lane_arm(lane, 0);
+    return status;
 }
 
 kith_status ki_lane_make_room(ki_lane *lane, size_t query_bytes, size_t answer_bytes)
@@ -178,14 +157,16 @@ static kith_status ask(ki_lane *lane, const ki_holder *h, ki_copy_request *reque
     if (status)
         return status;
     lane->entered = lane->entered_links = true;
-    request->let_go = ki_lane_let_go;
+    request->let_go = turn_to_device;
     request->user = lane;
+    lane->sending = 0;
     if (!ki_lane_is_behind(lane)) {
         const uint64_t start = ki_now_ns();
         status = ki_copy_search(h->copy, request, lane->answers, &counts);
         *per_second = 1e9 * (double)request->count / (double)(ki_now_ns() - start + 1);
     }
     ki_lane_let_go(lane);
+    ki_lane_arm(lane, 0);
     return status;
 }
 
@@ -222,6 +203,22 @@ static kith_status try_out(ki_lane *lane, const ki_holder *h, double *per_second
 
 /* ---- raising and refreshing ---- */
 
+typedef enum which_copies { COPIES_NEW, COPIES_AGAIN, COPIES_DUE } which_copies;
+
+static bool is_due(const ki_holder *h, uint64_t now)
+{
+    return h->state == KITH_COPY_DEAD && h->retry_at <= now;
+}
+
+uint64_t ki_lane_due(const ki_lane *lane)
+{
+    uint64_t first = UINT64_MAX;
+    for (uint32_t i = 0; i < lane->count; i++)
+        if (is_due(&lane->holder[i], UINT64_MAX) && lane->holder[i].retry_at < first)
+            first = lane->holder[i].retry_at;
+    return first;
+}
+
 void ki_lane_mark(ki_lane *lane, kith_copy_state state, const char *reason)
 {
     for (uint32_t i = 0; i < lane->count; i++) {
@@ -232,20 +229,24 @@ void ki_lane_mark(ki_lane *lane, kith_copy_state state, const char *reason)
     }
 }
 
+/* When to try again after so many failures in a row. */
+static uint64_t try_at(uint32_t failures)
+{
+    return ki_now_ns() + (first_pause_ns << (failures < DOUBLINGS ? failures : DOUBLINGS));
+}
+
 void ki_lane_break(ki_lane *lane, const char *reason)
 {
-    const uint32_t doublings = lane->failures < 9 ? lane->failures : 9;
     ki_lane_mark(lane, KITH_COPY_DEAD, reason);
     lane->down = true;
-    lane->failures++;
-    lane->retry_at = ki_now_ns() + (first_pause_ns << doublings);
+    lane->retry_at = try_at(lane->failures++);
     lane->refresh_done = lane->refresh_asked; /* whoever waits for it waits in vain */
     ki_queue_settle(lane->replicas);
     pthread_cond_broadcast(&lane->replicas->changed);
 }
 
 /* One copy, and what is known of it told. A device that has no room for one of its copies
- * keeps the others. */
+ * keeps the others, and tries that one again. */
 static kith_status raise_copy(ki_lane *lane, ki_holder *h, bool trial)
 {
     kith_replicas *r = lane->replicas;
@@ -253,8 +254,10 @@ static kith_status raise_copy(ki_lane *lane, ki_holder *h, bool trial)
     double speed = 0;
     kith_status status = ki_replicas_enter(r);
     if (!status) {
+        lane->entered = lane->entered_links = true;
         status = ki_lane_refresh_copy(lane, h, &facts);
-        ki_replicas_leave(r, true);
+        ki_lane_let_go(lane);
+        ki_lane_arm(lane, 0);
     }
     if (!status && trial)
         status = try_out(lane, h, &speed);
@@ -262,58 +265,88 @@ static kith_status raise_copy(ki_lane *lane, ki_holder *h, bool trial)
     if (status) {
         snprintf(h->reason, sizeof h->reason, "%s", kith_last_error());
         h->state = KITH_COPY_DEAD;
+        h->retry_at = try_at(h->failures++);
     } else {
-        h->state = KITH_COPY_OK;
+        h->state = lane->raising ? KITH_COPY_PROBING : KITH_COPY_OK; /* all of them together */
         h->facts = facts;
         h->speed = speed > 0 ? speed : h->speed;
+        h->failures = 0;
     }
     pthread_mutex_unlock(&r->mutex);
     return status;
 }
 
-/* Makes or refreshes all copies; the first failure is reported. True when any can be asked. */
-static bool raise_copies(ki_lane *lane, bool trial, kith_status *first, char *sentence)
+/* Makes or refreshes the copies that `which` names; the first failure is reported, but
+ * that of the device before all. */
+static kith_status raise_copies(ki_lane *lane, which_copies which, char *sentence)
 {
-    uint32_t well = 0;
-    *first = KITH_OK;
-    for (uint32_t i = 0; i < lane->count && *first != KITH_EDEVICE; i++) {
-        kith_status status = raise_copy(lane, &lane->holder[i], trial);
-        well += !status;
-        if (status && !*first) {
-            *first = status;
+    kith_status first = KITH_OK;
+    for (uint32_t i = 0; i < lane->count && first != KITH_EDEVICE; i++) {
+        ki_holder *h = &lane->holder[i];
+        if (which == COPIES_DUE && !is_due(h, ki_now_ns()))
+            continue;
+        kith_status status = raise_copy(lane, h, which != COPIES_AGAIN);
+        if (status && (!first || status == KITH_EDEVICE)) {
+            first = status;
             snprintf(sentence, KI_SENTENCE, "%s", kith_last_error());
         }
     }
-    return well && *first != KITH_EDEVICE;
+    return first;
 }
 
+/* The end of both: a lane of which no copy can be asked is down. Under the mutex. */
+static bool stands(ki_lane *lane, kith_status status, const char *sentence)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < lane->count; i++)
+        any = any || lane->holder[i].state == KITH_COPY_OK ||
+              lane->holder[i].state == KITH_COPY_SUSPECT;
+    lane->status = status;
+    snprintf(lane->sentence, sizeof lane->sentence, "%s", sentence);
+    if (!any || status == KITH_EDEVICE)
+        ki_lane_break(lane, sentence);
+    return !lane->down;
+}
+
+static void tell_all(kith_replicas *r)
+{
+    ki_queue_settle(r);
+    pthread_cond_broadcast(&r->changed);
+}
+
+/* A refresh that is asked for meanwhile does not wait for this lane: so that is done too before the
+ * copies are said to be there. */
 void ki_lane_raise(ki_lane *lane)
 {
     kith_replicas *r = lane->replicas;
     char sentence[KI_SENTENCE] = "";
+    uint64_t asked = lane->refresh_asked;
     ki_lane_mark(lane, KITH_COPY_PROBING, NULL);
-    lane->raising = true;
+    lane->raising = lane->down = true;
     pthread_mutex_unlock(&r->mutex);
     ki_lane_clean_up(lane);
-    kith_status status = ki_replicas_open_device(&lane->name, &lane->device);
-    bool well = !status;
-    if (status)
-        snprintf(sentence, sizeof sentence, "%s", kith_last_error());
+    kith_status status = ki_lane_open_device(lane);
+    const bool opened = !status;
+    if (opened)
+        status = raise_copies(lane, COPIES_NEW, sentence);
     else
-        well = raise_copies(lane, true, &status, sentence);
+        snprintf(sentence, sizeof sentence, "%s", kith_last_error());
     pthread_mutex_lock(&r->mutex);
-    lane->raising = false;
-    lane->attempts++;
-    lane->status = status;
-    memcpy(lane->sentence, sentence, sizeof sentence);
-    if (!well) {
-        ki_lane_break(lane, sentence);
-        return;
+    while (opened && status != KITH_EDEVICE && asked != lane->refresh_asked && !lane->retired) {
+        asked = lane->refresh_asked;
+        pthread_mutex_unlock(&r->mutex);
+        status = raise_copies(lane, COPIES_AGAIN, sentence);
+        pthread_mutex_lock(&r->mutex);
     }
-    lane->down = false;
-    lane->refresh_done = lane->refresh_asked;
-    ki_queue_settle(r);
-    pthread_cond_broadcast(&r->changed);
+    lane->raising = lane->down = false;
+    lane->attempts++;
+    for (uint32_t i = 0; i < lane->count && opened; i++)
+        if (lane->holder[i].state == KITH_COPY_PROBING)
+            lane->holder[i].state = KITH_COPY_OK;
+    if (!stands(lane, status, sentence))
+        return;
+    lane->refresh_done = asked;
+    tell_all(r);
 }
 
 void ki_lane_refresh(ki_lane *lane)
@@ -321,20 +354,26 @@ void ki_lane_refresh(ki_lane *lane)
     kith_replicas *r = lane->replicas;
     const uint64_t asked = lane->refresh_asked;
     char sentence[KI_SENTENCE] = "";
-    kith_status status;
     lane->refreshing = true;
     ki_queue_settle(r); /* others may have to take over */
     pthread_mutex_unlock(&r->mutex);
-    const bool well = raise_copies(lane, false, &status, sentence);
+    kith_status status = raise_copies(lane, COPIES_AGAIN, sentence);
     pthread_mutex_lock(&r->mutex);
     lane->refreshing = false;
-    lane->status = status;
-    memcpy(lane->sentence, sentence, sizeof sentence);
-    if (!well) {
-        ki_lane_break(lane, sentence);
+    if (!stands(lane, status, sentence))
         return;
-    }
     lane->refresh_done = asked;
-    ki_queue_settle(r);
-    pthread_cond_broadcast(&r->changed);
+    tell_all(r);
+}
+
+void ki_lane_retry(ki_lane *lane)
+{
+    kith_replicas *r = lane->replicas;
+    char sentence[KI_SENTENCE] = "";
+    pthread_mutex_unlock(&r->mutex);
+    kith_status status = raise_copies(lane, COPIES_DUE, sentence);
+    pthread_mutex_lock(&r->mutex);
+    lane->refreshing = false;
+    if (stands(lane, status, sentence))
+        tell_all(r);
 }

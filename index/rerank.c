@@ -250,3 +250,10 @@ void ki_rank_exact_keys(ki_key_form form, const uint64_t *answers, uint32_t have
                                       (uint32_t)answers[i]}
                         : (ki_ranked){INFINITY, UINT32_MAX};
 }
+
+uint64_t ki_ranked_answer(const ki_ranked *ranked)
+{
+    const float distance = (float)ranked->distance + 0.0F; /* keys know no -0 */
+    return ranked->row == UINT32_MAX ? UINT64_MAX
+                                     : (uint64_t)ki_key_from_float(distance) << 32 | ranked->row;
+}

@@ -84,6 +84,9 @@ typedef struct ki_ranked {
     uint32_t row;
 } ki_ranked;
 
+/* The same as an answer: its key is that of the distance as an f32. */
+uint64_t ki_ranked_answer(const ki_ranked *ranked);
+
 /* How far a rounded key may be from the truth, over a set of rows. */
 typedef struct ki_rounding {
     ki_key_form form;

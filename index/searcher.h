@@ -24,6 +24,8 @@ struct kith_searcher {
     const ki_kernel *kernel; /* of the hits: of the store's metric, its rows and these queries */
     ki_walker walker;
     ki_ranker ranker;  /* unless mode is KITH_MODE_ROWS, where the walker's pool ranks */
+    ki_ranker between; /* of a walk over brief codes: by those that links were chosen by; zeroed:
+                          there is no such step */
     uint64_t *answers; /* k places */
 };
 
@@ -38,6 +40,13 @@ kith_status ki_searcher_open(kith_index *index, const kith_search_options *optio
 /* How many of the nearest `width` codes are ranked again. */
 uint32_t ki_rerank_places(const ki_codes *codes, const kith_search_options *options,
                           uint32_t width);
+
+/* What ranks the codes that a walk of this width finds, in steps; see searcher_rank.c. It is aimed
+ * at a query after the walker was. Close accepts what is zeroed. */
+kith_status ki_searcher_open_ranker(kith_searcher *searcher, ki_pairing pairing, uint32_t width);
+void ki_searcher_close_ranker(kith_searcher *searcher);
+void ki_searcher_aim_ranker(kith_searcher *searcher, const void *query);
+void ki_searcher_rank(kith_searcher *searcher, const ki_rows *rows);
 
 /* Many queries for a crew: each thread has KI_LANES searchers that take turns. */
 enum { KI_LANES = 2 };

@@ -40,10 +40,12 @@ enum {
 
 typedef struct unlinking {
     ki_builder *b;
-    uint64_t *gone;              /* a bit a row */
+    uint64_t *gone; /* a bit a row */
+    uint32_t gone_count;
     uint32_t *id[KI_LAYERS_MAX]; /* of each node of a layer above 0, its id to be */
     ki_ties ties;
     uint32_t layer, first; /* whose lists are being chosen, and from which id on */
+    uint64_t done, all;    /* lists of all layers: looked at, and to be looked at */
 } unlinking;
 
 static bool is_gone_row(const ki_graph *graph, uint32_t row)
@@ -69,14 +71,31 @@ static void close_unlinking(unlinking *u)
     ki_ties_close(&u->ties);
 }
 
-static kith_status open_unlinking(ki_builder *b, unlinking *u)
+/* Looks at each row once: beside a writer (a part of a replica set may have one) a second look
+ * could find more of them dead, and what is decided by their number must be done to the same rows.
+ */
+static kith_status find_gone(ki_builder *b, unlinking *u)
 {
     const ki_graph *graph = b->graph;
     const size_t bytes = ((size_t)graph->seen / 64 + 1) * sizeof *u->gone;
     *u = (unlinking){.b = b, .gone = ki_zalloc(bytes)};
     if (!u->gone)
         return ki_no_memory("the dead rows of a graph", bytes);
+    for (uint32_t row = 0; row < graph->seen; row++) {
+        const bool gone = is_gone_row(graph, row);
+        u->gone[row / 64] |= (uint64_t)gone << (row % 64);
+        u->gone_count += gone;
+    }
+    return KITH_OK;
+}
+
+static kith_status open_unlinking(unlinking *u)
+{
+    const ki_builder *b = u->b;
+    const ki_graph *graph = b->graph;
     kith_status status = ki_ties_open(graph->layer[0].count, &u->ties);
+    for (uint32_t l = 0; l < graph->layers; l++)
+        u->all += graph->layer[l].count;
     for (uint32_t l = 1; l < graph->layers && !status; l++) {
         const size_t ids = graph->layer[l].count * sizeof *u->id[l];
         if (!(u->id[l] = ki_alloc(ids + 1)))
@@ -84,8 +103,6 @@ static kith_status open_unlinking(ki_builder *b, unlinking *u)
     }
     for (uint32_t i = 0; i < ki_workers_count(b->workers) && !status; i++)
         status = ki_walker_reserve(&b->linkers[i].walker, graph->layer[0].count);
-    for (uint32_t row = 0; row < graph->seen && !status; row++)
-        u->gone[row / 64] |= (uint64_t)is_gone_row(graph, row) << (row % 64);
     return status;
 }
 
@@ -200,19 +217,30 @@ static kith_status choose_job(void *context, uint32_t worker, size_t first, size
     return KITH_OK;
 }
 
-static kith_status choose_all(unlinking *u)
+/* One total for all layers, so that what is done never falls back. */
+static kith_status report(const unlinking *u)
 {
     const ki_build_options *options = u->b->options;
+    if (!options->progress || !options->progress(options->user, u->done, u->all))
+        return KITH_OK;
+    return ki_fail(KITH_ECANCELLED,
+                   "the build was stopped before its %u dead rows were taken out, after %llu of "
+                   "%llu lists",
+                   u->gone_count, (unsigned long long)u->done, (unsigned long long)u->all);
+}
+
+static kith_status choose_all(unlinking *u)
+{
     for (u->layer = 0; u->layer < u->b->graph->layers; u->layer++) {
         const uint32_t count = u->b->graph->layer[u->layer].count;
         for (u->first = 0; u->first < count; u->first += STEP) {
             const uint32_t n = count - u->first < STEP ? count - u->first : STEP;
             kith_status status = ki_workers_run(u->b->workers, n, GRAIN, choose_job, u);
+            u->done += n;
+            if (!status)
+                status = report(u);
             if (status)
                 return status;
-            if (options->progress && options->progress(options->user, u->first + n, count))
-                return ki_fail(KITH_ECANCELLED,
-                               "the build was stopped before its dead rows were taken out");
         }
     }
     return KITH_OK;
@@ -319,24 +347,28 @@ static void start_anew(ki_graph *graph)
     graph->usable = NULL;
 }
 
+static kith_status take_out(unlinking *u)
+{
+    kith_status status = open_unlinking(u);
+    if (!status)
+        status = choose_all(u);
+    if (!status)
+        cut(u);
+    return status;
+}
+
 kith_status ki_build_unlink(ki_builder *b)
 {
     ki_graph *graph = b->graph;
-    uint32_t gone = 0;
+    const uint32_t nodes = graph->layer[0].nodes;
     unlinking u;
-    for (uint32_t row = 0; row < graph->seen; row++)
-        gone += is_gone_row(graph, row);
-    if (!gone || (!graph->loose_count && gone < graph->layer[0].nodes / FEW))
-        return KITH_OK;
-    if (gone > graph->layer[0].nodes / MANY) {
+    kith_status status = find_gone(b, &u);
+    if (status)
+        return status;
+    if (u.gone_count > nodes / MANY)
         start_anew(graph);
-        return KITH_OK;
-    }
-    kith_status status = open_unlinking(b, &u);
-    if (!status)
-        status = choose_all(&u);
-    if (!status)
-        cut(&u);
+    else if (u.gone_count && (graph->loose_count || u.gone_count >= nodes / FEW))
+        status = take_out(&u);
     close_unlinking(&u);
     return status;
 }

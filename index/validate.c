@@ -36,6 +36,8 @@ static kith_status check_links(const ki_graph *graph, uint32_t l, uint32_t id, u
             return wrong(l, id, "has a link behind the end, in slot", i);
     if (layer->kept[id] > count)
         return wrong(l, id, "has fewer links than tree links", layer->kept[id]);
+    if (layer->kept[id] > ki_tree_room(layer))
+        return wrong(l, id, "has more tree links than there is room for", layer->kept[id]);
     if (!is_present(graph, l, id) && count)
         return wrong(l, id, "is absent but has links", count);
     return KITH_OK;

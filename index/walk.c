@@ -31,6 +31,7 @@ kith_status ki_walker_open(const ki_walker_options *options, ki_walker *out)
                         .sift = options->sift,
                         .prepare = widened ? kernel->prepare_f32 : kernel->prepare,
                         .codes = options->codes,
+                        .project = options->kernels ? &options->kernels->at[KITH_IP][KI_I8] : NULL,
                         .f32 = options->f32,
                         .brief = options->brief,
                         .hop_places = options->hop_places,
@@ -80,7 +81,8 @@ void ki_walker_close(ki_walker *walker)
 void ki_walker_aim(ki_walker *walker, const void *vector)
 {
     if (walker->codes)
-        vector = ki_codes_query(walker->codes, vector, walker->f32, walker->codes_scratch);
+        vector = ki_codes_query(walker->codes, walker->project, vector, walker->f32,
+                                walker->codes_scratch);
     walker->prepare(vector, walker->query.dim, walker->scratch, &walker->query);
     if (walker->sketcher.sketch)
         ki_sketcher_aim(&walker->sketcher, vector);

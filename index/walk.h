@@ -27,6 +27,7 @@ typedef struct ki_walker {
     void *scratch; /* of the query */
     const ki_codes
         *codes; /* what rows are codes of, and queries must become; NULL: rows are rows */
+    const ki_kernel *project; /* of codes of codes: ip of i8 */
     void *codes_scratch;
     bool f32;             /* queries are f32, not of the rows' type */
     bool brief;           /* measures the layers' brief codes */
@@ -54,7 +55,7 @@ typedef struct ki_walker_options {
     bool f32;                  /* queries are f32, not of the rows' type */
     bool brief;                /* see above */
     const ki_sketch *sketch;   /* of the rows that are measured; NULL: none */
-    const ki_kernels *kernels; /* of sketches; must outlive the walker */
+    const ki_kernels *kernels; /* of sketches, and of codes of codes; must outlive the walker */
     const ki_codes *codes;     /* see above; must outlive the walker */
     uint32_t dim;
     uint32_t pool_capacity;

@@ -40,6 +40,7 @@ kith_replicas *replicas_on(const shaky_bench *b, const char *const *names, size_
     options.devices = names;
     options.device_count = count;
     options.threads = 1;
+    options.deadline_ms = 60000; /* so that a busy machine is no device that hangs */
     must(kith_replicas_create(b->index, &options, NULL, NULL, &r));
     return r;
 }

@@ -38,6 +38,16 @@ static device *of(const ki_device *base)
     return both.ours;
 }
 
+static void hang(shaky_switches *s, unsigned call)
+{
+    if (!(atomic_load(&s->hangs_in) & call))
+        return;
+    atomic_fetch_add(&s->waits, 1);
+    while (atomic_load(&s->hangs_in) & call)
+        sleep_ms(1);
+    atomic_fetch_sub(&s->waits, 1);
+}
+
 static void device_info(const ki_device *base, kith_device_info *out)
 {
     of(base)->inner->ops->info(of(base)->inner, out);
@@ -48,6 +58,7 @@ static kith_status put_rows(ki_device *base, const ki_row_set *set, ki_device_ro
     ki_device_rows *rows = *out ? *out : calloc(1, sizeof *rows);
     assert_non_null(rows);
     rows->device = of(base);
+    hang(rows->device->s, SHAKY_ROWS);
     kith_status status = of(base)->inner->ops->put_rows(of(base)->inner, set, &rows->inner);
     if (status && !rows->inner) {
         free(rows);
@@ -63,12 +74,25 @@ static void drop_rows(ki_device_rows *rows)
     free(rows);
 }
 
+/* So that a device which is to be in trouble gets a part of the work, however late its thread is
+ * run. */
+static bool in_trouble(const shaky_switches *s)
+{
+    return atomic_load(&s->failing) || atomic_load(&s->hung);
+}
+
 /* What a search goes through before it is answered. */
 static kith_status suffer(shaky_switches *s, size_t n)
 {
     const uint64_t ns = (uint64_t)atomic_load(&s->ns_per_query) * n;
     const struct timespec time = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
-    while (atomic_load(&s->hanging))
+    if (atomic_load(&s->hanging)) {
+        atomic_fetch_add(&s->hung, 1);
+        while (atomic_load(&s->hanging))
+            sleep_ms(1);
+        atomic_fetch_sub(&s->hung, 1);
+    }
+    for (unsigned after; (after = atomic_load(&s->after)) && !in_trouble(&shaky[after - 1]);)
         sleep_ms(1);
     if (ns)
         nanosleep(&time, NULL);
@@ -96,20 +120,26 @@ static kith_status scan(ki_device_rows *rows, const ki_device_queries *queries, 
 
 static kith_status set_live(ki_device_rows *rows, const uint64_t *live)
 {
+    hang(rows->device->s, SHAKY_LIVE);
     return rows->device->inner->ops->set_live(rows->inner, live);
 }
 
 static kith_status put_graph(ki_device_rows *rows, const ki_device_graph *graph)
 {
+    hang(rows->device->s, SHAKY_GRAPH);
     return rows->device->inner->ops->put_graph(rows->inner, graph);
 }
 
 static kith_status walk(ki_device_rows *rows, const ki_device_queries *queries, uint32_t ef,
                         uint32_t want, uint64_t *answers, ki_walk_counts *walked)
 {
-    kith_status status = suffer(rows->device->s, queries->count);
-    return status ? status
-                  : rows->device->inner->ops->walk(rows->inner, queries, ef, want, answers, walked);
+    shaky_switches *s = rows->device->s;
+    const uint64_t start = ki_now_ns();
+    kith_status status = suffer(s, queries->count);
+    if (!status)
+        status = rows->device->inner->ops->walk(rows->inner, queries, ef, want, answers, walked);
+    atomic_fetch_add(&s->busy_ns, ki_now_ns() - start);
+    return status;
 }
 
 static uint32_t max_k(const ki_device *base)
@@ -148,6 +178,7 @@ static kith_status open_shaky(const ki_device_name *name, ki_device **out)
         return KITH_OK;
     if (at >= SHAKY_DEVICES || atomic_load(&shaky[at].absent))
         return ki_fail(KITH_ENODEVICE, "there is no device 'ocl%u'", name->ordinal);
+    hang(&shaky[at], SHAKY_OPEN);
     kith_status status = on_opencl ? opened_before(name, &inner) : KITH_OK;
     if (status)
         return status;

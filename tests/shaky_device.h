@@ -15,11 +15,18 @@
 
 enum { SHAKY_DEVICES = 8 };
 
+/* Calls that may hang besides searches. */
+enum { SHAKY_OPEN = 1, SHAKY_ROWS = 2, SHAKY_LIVE = 4, SHAKY_GRAPH = 8 };
+
 typedef struct shaky_switches {
     atomic_bool absent;          /* cannot be opened */
     atomic_bool failing;         /* every search fails with EDEVICE */
     atomic_int fail_after;       /* above 0: the search after so many is the first to fail */
     atomic_bool hanging;         /* searches do not return until this is false again */
+    atomic_uint hangs_in;        /* a SHAKY_ bit a call that does not return until it is cleared */
+    atomic_uint waits;           /* how many of these calls do not return now */
+    atomic_uint hung;            /* how many searches do not return now */
+    atomic_uint after;           /* above 0: searches wait until device after - 1 fails or hangs */
     atomic_uint ns_per_query;    /* how long a search sleeps */
     atomic_uint opened, queries; /* counts */
     atomic_uint largest;         /* batch */

@@ -152,6 +152,22 @@ static void search_finds_the_same(void **state)
     search_as_host("--device cpu,ocl0 --replicas 1,2 --batch 7");
 }
 
+/* A wish that cannot be met is not passed over in silence. */
+static void slack_is_spoken_of(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"--replicas 1,1 --slack 0.1", "--replicas 1,1",
+                                          "--slack 0.1"};
+    for (int i = 0; i < 3; i++) {
+        struct run run = run_tool("cd $dir && $kith search s.kith -n 10 --queries queries.u8bin "
+                                  "--device cpu %s",
+                                  options[i]);
+        assert_int_equal(run.code, 0);
+        assert_true((strstr(run.err, "--slack is not heeded") != NULL) == (i == 0));
+        run_free(&run);
+    }
+}
+
 static void what_is_held(void **state)
 {
     (void)state;
@@ -194,8 +210,11 @@ static void layouts_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(partitions_are_measured), cmocka_unit_test(devices_are_measured),
-        cmocka_unit_test(search_finds_the_same),   cmocka_unit_test(what_is_held),
+        cmocka_unit_test(partitions_are_measured),
+        cmocka_unit_test(devices_are_measured),
+        cmocka_unit_test(search_finds_the_same),
+        cmocka_unit_test(slack_is_spoken_of),
+        cmocka_unit_test(what_is_held),
         cmocka_unit_test(layouts_are_refused),
     };
     return cmocka_run_group_tests(tests, make_store, files_remove);

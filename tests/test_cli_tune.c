@@ -138,6 +138,42 @@ static void stores_are_tuned(void **state)
     expect_sentence(run_tool(STORE "--queries $dir/queries.u8bin -k 2961"), 2, "2961");
 }
 
+/* Turns a byte over in each of the two heads of s.kith. */
+static void damage_heads(void)
+{
+    FILE *file = fopen(files_path("s.kith"), "r+b");
+    assert_non_null(file);
+    for (long at = 20; at < 40000; at += 16384) {
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        const int byte = fgetc(file);
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        assert_int_equal(fputc(byte ^ 0xff, file), byte ^ 0xff);
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+/* A store that cannot be opened says why, and is not taken for data of an unknown format; what is
+ * in no format and no store is told so; data are not asked whether they are a store. */
+static void damaged_stores_say_so(void **state)
+{
+    (void)state;
+    unlink(files_path("s.kith"));
+    done(run_tool("$kith import $dir/base.u8bin $dir/s.kith -q"));
+    damage_heads();
+    expect_sentence(run_tool(STORE "--queries $dir/queries.u8bin"), 1,
+                    "both heads of the store are damaged");
+    FILE *file = fopen(files_path("s.kith"), "wb");
+    assert_non_null(file);
+    assert_true(fputs("1,2,3\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    expect_sentence(run_tool(STORE "--queries $dir/queries.u8bin"), 1, "it has 6 bytes");
+    file = fopen(files_path("short.fbin"), "wb");
+    assert_non_null(file);
+    assert_true(fputs("1,2,3\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    expect_sentence(run_tool("$kith tune $dir/short.fbin -q"), 1, "ends too early");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +182,7 @@ int main(void)
         cmocka_unit_test(settings_are_printed_to_be_copied),
         cmocka_unit_test(what_cannot_be_reached_is_exit_4),
         cmocka_unit_test(stores_are_tuned),
+        cmocka_unit_test(damaged_stores_say_so),
         cmocka_unit_test(refusals_come_first),
     };
     return cmocka_run_group_tests(tests, make_files, files_remove);

@@ -107,6 +107,14 @@ static void links(void **state)
     close_patient(&p);
 }
 
+static uint32_t node_with_more(const ki_layer *layer, uint32_t links)
+{
+    uint32_t id = layer->count;
+    while (ki_link_count(layer, --id) <= links)
+        assert_true(id > 0);
+    return id;
+}
+
 static void tree_links(void **state)
 {
     (void)state;
@@ -114,6 +122,8 @@ static void tree_links(void **state)
     for (uint32_t l = 0; l < 2; l++) {
         ki_layer *layer = &p.graph->layer[l];
         uint32_t id = node_with_links(&p, l);
+        const uint32_t full = node_with_more(layer, ki_tree_room(layer));
+        damage_byte(&p, &layer->kept[full], (unsigned char)(ki_tree_room(layer) + 1), "room");
         damage_byte(&p, &layer->kept[id], 255, "fewer links than tree links");
         damage_byte(&p, &layer->kept[id], 0, "tree link");
         damage_byte(&p, &layer->kept[id], (unsigned char)(layer->kept[id] + 1), "tree link");
@@ -137,14 +147,20 @@ static void move_to(const ki_layer *layer, uint32_t from, uint32_t to, uint32_t 
     links[place] = to;
 }
 
-/* Two nodes that link to each other, but not as parent and child. */
+static bool has_room(const ki_layer *layer, uint32_t id)
+{
+    return layer->kept[id] < ki_tree_room(layer);
+}
+
+/* Two nodes that link to each other, but not as parent and child, and could. */
 static void find_pair(const ki_layer *layer, uint32_t *a, uint32_t *b)
 {
     for (*a = DEAD; *a < layer->count; ++*a)
-        for (uint32_t i = layer->kept[*a]; i < ki_link_count(layer, *a); i++) {
+        for (uint32_t i = layer->kept[*a]; has_room(layer, *a) && i < ki_link_count(layer, *a);
+             i++) {
             *b = ki_links(layer, *a)[i];
             uint32_t back = place_of(layer, *b, *a);
-            if (back < layer->degree && back >= layer->kept[*b])
+            if (back < layer->degree && back >= layer->kept[*b] && has_room(layer, *b))
                 return;
         }
     fail_msg("no node is linked both ways");

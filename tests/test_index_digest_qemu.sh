@@ -5,8 +5,9 @@
 #
 # Property: graph_digests prints the same lines on this machine (scalar and best, one thread and
 # three) and, cross-compiled for aarch64 as far as an index needs, on an Arm processor with NEON
-# and on one with the dot product. Floats are linked by their codes of 8 bits. What runs here is
-# compared even where the cross compiler or the emulator is missing; then the rest is skipped.
+# and on one with the dot product. Floats are linked by their codes of 8 bits. The same of what is
+# learnt for sketches. What runs here is compared even where the cross compiler or the emulator is
+# missing; then the rest is skipped.
 set -eu
 source=$1 build=$2
 work=$(mktemp -d "${TMPDIR:-/tmp}/kith-digest.XXXXXX")
@@ -18,7 +19,7 @@ same() { # WHO COMMAND...: prints what the first one printed
     timeout 250 "$@" >"$work/now" || { echo "$who: $(cat "$work/now")"; exit 1; }
     [ -f "$work/first" ] || cp "$work/now" "$work/first"
     diff "$work/first" "$work/now" || { echo "$who differs from scalar, 1 thread"; exit 1; }
-    echo "$who: $(grep -c . "$work/now") graphs, the same"
+    echo "$who: $(grep -c . "$work/now") graphs and sketches, the same"
 }
 same "scalar, 1 thread" "$build/tests/graph_digests" scalar 1
 same "best, 1 thread" "$build/tests/graph_digests" best 1

@@ -6,35 +6,11 @@
  */
 #include "index/objects.h"
 #include "index/sketch.h"
-#include "tests/index_data.h"
+#include "tests/sketch_data.h"
 
 #include <string.h>
 
-enum { N = 2000, QUERIES = 40, DIM = 256, FEW = 12, K = 10, EF = 40, FEWER = 120 };
-
-/* Rows of 256 elements that are mixtures of 12 directions, with a little noise. */
-static matrix mixtures(kith_type type, size_t n, uint64_t seed, uint64_t *random)
-{
-    matrix rows = matrix_uniform(type, DIM, n, random);
-    const float size = type == KITH_U8 ? 12.0f : 0.3f, centre = type == KITH_U8 ? 128.0f : 0.0f;
-    float *directions = malloc((size_t)FEW * DIM * sizeof *directions);
-    for (size_t i = 0; i < (size_t)FEW * DIM; i++)
-        directions[i] = check_unit(&seed);
-    for (size_t i = 0; i < n; i++) {
-        float share[FEW];
-        for (int k = 0; k < FEW; k++)
-            share[k] = check_unit(random) * 3;
-        for (uint32_t j = 0; j < DIM; j++) {
-            float x = check_unit(random) * 0.3f;
-            for (int k = 0; k < FEW; k++)
-                x += share[k] * directions[(size_t)k * DIM + j];
-            x = x > 9 ? 9 : x < -9 ? -9 : x;
-            set_element(type, row_at(&rows, i), j, centre + size * x);
-        }
-    }
-    free(directions);
-    return rows;
-}
+enum { N = 2000, QUERIES = 40, DIM = 256, K = 10, EF = 40, FEWER = 120 };
 
 typedef struct scene {
     kith_metric metric;
@@ -46,8 +22,8 @@ static scene open_scene(kith_type type, kith_metric metric)
 {
     uint64_t random = check_seed();
     scene s = {.metric = metric};
-    s.rows = mixtures(type, N, 7, &random);
-    s.queries = mixtures(type, QUERIES, 7, &random);
+    s.rows = mixtures(type, DIM, N, 7, &random);
+    s.queries = mixtures(type, DIM, QUERIES, 7, &random);
     s.store = store_of(&s.rows, metric);
     return s;
 }

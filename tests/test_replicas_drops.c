@@ -64,6 +64,13 @@ static void start(errand *e, pthread_t *thread, void *(*run)(void *))
     assert_int_equal(pthread_create(thread, NULL, run, e), 0);
 }
 
+static void await_hang(void)
+{
+    for (int ms = 0; ms < PATIENCE_MS && !atomic_load(&shaky[0].hung); ms++)
+        sleep_ms(1);
+    assert_true(atomic_load(&shaky[0].hung) > 0);
+}
+
 /* A device that hangs for ever would hang this test: it is let go first. */
 static void join_in_time(errand *e, pthread_t thread, const char *what)
 {
@@ -93,12 +100,12 @@ static void drop_while_it_hangs(const shaky_bench *b, uint32_t copies, bool know
     change->replicas = e->replicas;
     atomic_store(&shaky[0].hanging, true);
     for (uint32_t i = 1; i < copies; i++)
-        atomic_store(&shaky[i].ns_per_query, 20000); /* so that the first gets some */
+        atomic_store(&shaky[i].after, 1); /* so that the first gets some */
     start(e, &searching, search);
     if (known)
         await_state(e->replicas, 0, KITH_COPY_PROBING);
     else
-        sleep_ms(DEADLINE_MS / 5);
+        await_hang();
     start(change, &changing, drop_first);
     join_in_time(change, changing, "drop");
     must(change->status);
@@ -114,7 +121,7 @@ static void drop_while_it_hangs(const shaky_bench *b, uint32_t copies, bool know
     const bool early = atomic_load(&change->done);
     for (uint32_t i = 0; i < copies; i++) {
         atomic_store(&shaky[i].hanging, false);
-        atomic_store(&shaky[i].ns_per_query, 0);
+        atomic_store(&shaky[i].after, 0);
     }
     pthread_join(changing, NULL);
     if (early)
@@ -166,8 +173,9 @@ static void build_while_it_hangs(kith_walk walk_kind, kith_type type, uint64_t *
     options.deadline_ms = DEADLINE_MS;
     must(kith_replicas_create(b.index, &options, NULL, NULL, &e->replicas));
     atomic_store(&shaky[0].hanging, true);
-    atomic_store(&shaky[1].ns_per_query, 20000);
+    atomic_store(&shaky[1].after, 1);
     do_in_time(e, search, "a search");
+    atomic_store(&shaky[1].after, 0);
     await_state(e->replicas, 0, KITH_COPY_PROBING);
     for (uint64_t key = 0; key < N; key++)
         must(kith_store_put_u64(b.store, N + key, row_at(&b.queries, key)));

@@ -1,13 +1,13 @@
-/* Property: no query is lost to a device that fails, hangs or is gone, every answer is right, and
- * the device is taken back when it works again. What nobody can answer is refused, or left out and
- * said to be, as the options want.
+/* Property: no query is lost to a device that fails, hangs or is gone, every answer is right and is
+ * there in time, and the device is taken back when it works again. What nobody can answer is
+ * refused, or left out and said to be, as the options want.
  */
 #include "tests/shaky_device.h"
 
 #include <string.h>
 #include <time.h>
 
-enum { N = 300, QUERIES = 10000, FEW = 50, K = 5 };
+enum { N = 300, QUERIES = 10000, FEW = 50, K = 5, DEADLINE_MS = 10000 };
 
 static double seconds(void)
 {
@@ -32,28 +32,35 @@ static void a_killed_device_loses_nothing(void **state)
     shaky_bench b;
     bench_open(&b, KITH_FLAT, KITH_U8, N, QUERIES, &random);
     for (uint32_t partitions = 1; partitions <= 2; partitions++) {
-        const kith_replicas_options options = shaky_options(partitions, 2, 2);
+        kith_replicas_options options = shaky_options(partitions, 2, 2);
         kith_replicas_report report = {.size = sizeof report};
         kith_replicas *r = NULL;
+        options.deadline_ms = DEADLINE_MS; /* of a piece; all of them do not take as long */
         must(kith_replicas_create(b.index, &options, NULL, NULL, &r));
-        for (int i = 0; i < 2; i++)
-            atomic_store(&shaky[i].ns_per_query, 20000);
+        atomic_store(&shaky[0].ns_per_query, 20000);
+        atomic_store(&shaky[1].after, 1); /* so that it does not take all before */
         atomic_store(&shaky[0].fail_after, 4);
+        const unsigned before_it = atomic_load(&shaky[0].queries);
+        const double start = seconds();
         search_rightly(&b, r, QUERIES, &report, "one device killed");
+        const unsigned answered = atomic_load(&shaky[0].queries) - before_it;
+        assert_true(seconds() - start < DEADLINE_MS * 1e-3);
         assert_true(report.retries > 0);
+        assert_true(answered > 0 && answered < partitions * QUERIES);
         assert_int_equal(report.on_host, 0);
         assert_int_equal(report.rows_searched, N);
         const kith_copy_info dead = copy_info(r, 0);
         assert_true(dead.state == KITH_COPY_DEAD || dead.state == KITH_COPY_PROBING);
         assert_non_null(strstr(dead.reason, "told to fail"));
+        atomic_store(&shaky[1].after, 0);
         atomic_store(&shaky[0].failing, false);
         await_state(r, 0, KITH_COPY_OK);
         const uint64_t before = copy_info(r, 0).queries;
-        search_rightly(&b, r, 2000, NULL, "the device is back");
+        for (int i = 0; i < 100 && copy_info(r, 0).queries == before; i++)
+            search_rightly(&b, r, 2000, NULL, "the device is back");
         assert_true(copy_info(r, 0).queries > before);
         kith_replicas_close(r);
-        for (int i = 0; i < 2; i++)
-            atomic_store(&shaky[i].ns_per_query, 0);
+        atomic_store(&shaky[0].ns_per_query, 0);
     }
     bench_close(&b);
 }
@@ -70,10 +77,11 @@ static void a_hanging_device_is_given_up(void **state)
     options.deadline_ms = 100;
     must(kith_replicas_create(b.index, &options, NULL, NULL, &r));
     atomic_store(&shaky[0].hanging, true);
-    atomic_store(&shaky[1].ns_per_query, 20000);
+    atomic_store(&shaky[1].after, 1);
     const double start = seconds();
-    search_rightly(&b, r, 2000, &report, "one device hangs");
-    assert_true(seconds() - start < 5);
+    search_rightly(&b, r, QUERIES, &report, "one device hangs");
+    assert_true(seconds() - start < 10); /* a hundred deadlines */
+    atomic_store(&shaky[1].after, 0);
     assert_true(report.retries > 0);
     assert_int_not_equal(copy_info(r, 0).state, KITH_COPY_OK);
     await_state(r, 0, KITH_COPY_PROBING); /* a new lane tries, and hangs as well */
@@ -95,12 +103,12 @@ static void a_late_device_is_a_suspect(void **state)
     bench_open(&b, KITH_FLAT, KITH_U8, N, QUERIES, &random);
     kith_replicas_options options = shaky_options(1, 1, 1);
     kith_replicas *r = NULL;
-    options.deadline_ms = 300;
+    options.deadline_ms = 1500; /* the second one must not pass before the state is looked at */
     must(kith_replicas_create(b.index, &options, NULL, NULL, &r));
     atomic_store(&shaky[0].hanging, true);
     search_rightly(&b, r, FEW, NULL, "the host instead");
     assert_int_equal(copy_info(r, 0).state, KITH_COPY_SUSPECT);
-    assert_non_null(strstr(copy_info(r, 0).reason, "longer than 300 ms"));
+    assert_non_null(strstr(copy_info(r, 0).reason, "longer than 1500 ms"));
     atomic_store(&shaky[0].hanging, false);
     for (int i = 0; i < 1000 && copy_info(r, 0).state != KITH_COPY_OK; i++) {
         search_rightly(&b, r, FEW, NULL, "late");
@@ -131,6 +139,21 @@ static void the_host_is_the_last_holder(void **state)
     bench_close(&b);
 }
 
+/* A partition on each of two devices. One that was slow for a moment, when speeds were measured,
+ * may get neither. */
+static void create_apart(const shaky_bench *b, const kith_replicas_options *options,
+                         kith_replicas **out)
+{
+    for (int i = 0; i < 100; i++) {
+        must(kith_replicas_create(b->index, options, NULL, NULL, out));
+        if (strcmp(copy_info(*out, 0).device, copy_info(*out, 1).device) != 0)
+            return;
+        kith_replicas_close(*out);
+        *out = NULL;
+    }
+    fail_msg("both partitions are on one device, again and again");
+}
+
 /* No host: an error, or what is left and how much that is. */
 static void nobody_is_left(void **state)
 {
@@ -146,7 +169,7 @@ static void nobody_is_left(void **state)
         kith_replicas *r = NULL;
         options.host = 1;
         options.partial = partial;
-        must(kith_replicas_create(b.index, &options, NULL, NULL, &r));
+        create_apart(&b, &options, &r);
         const kith_copy_info lost = copy_info(r, 0), left = copy_info(r, 1);
         shaky_switches *device = &shaky[lost.device[3] - '0'];
         search_rightly(&b, r, FEW, &report, "both are there");

@@ -22,7 +22,7 @@ static void kill_one(kith_index_kind kind, kith_walk walk_kind, kith_type type, 
     search_as_index(&b, r, QUERIES, &search, &report, "both halves work");
     assert_int_equal(report.retries, 0);
     const unsigned before = atomic_load(&shaky[0].queries);
-    atomic_store(&shaky[1].ns_per_query, 20000); /* so that the other cannot take all at once */
+    atomic_store(&shaky[1].after, 1); /* so that the other cannot take all at once */
     atomic_store(&shaky[0].fail_after, 3);
     search_as_index(&b, r, QUERIES, &search, &report, "a half fails");
     const unsigned answered = atomic_load(&shaky[0].queries) - before;
@@ -32,7 +32,7 @@ static void kill_one(kith_index_kind kind, kith_walk walk_kind, kith_type type, 
     assert_int_equal(report.on_host, 0);
     assert_int_not_equal(copy_info(r, 0).state, KITH_COPY_OK);
     assert_non_null(strstr(copy_info(r, 0).reason, "told to fail"));
-    atomic_store(&shaky[1].ns_per_query, 0);
+    atomic_store(&shaky[1].after, 0);
     atomic_store(&shaky[0].failing, false);
     await_state(r, 0, KITH_COPY_OK);
     assert_true(copy_info(r, 0).digest == copy_info(r, 1).digest);

@@ -20,6 +20,7 @@ typedef struct scene {
     atomic_uint_fast64_t seed; /* of the next searcher */
     atomic_int complaints;
     char complaint[256];
+    char moves[16]; /* a device that has copies, and is dropped and added */
 } scene;
 
 static void complain(scene *s, const char *what, uint64_t key)
@@ -80,9 +81,9 @@ static void *change_devices(void *argument)
 {
     scene *s = argument;
     for (int i = 0; i < TIMES && !atomic_load(&s->over); i++) {
-        if (kith_replicas_add(s->replicas, "ocl2") || kith_replicas_drop(s->replicas, "ocl0") ||
+        if (kith_replicas_add(s->replicas, "ocl2") || kith_replicas_drop(s->replicas, s->moves) ||
             kith_replicas_refresh(s->replicas, NULL, NULL) ||
-            kith_replicas_add(s->replicas, "ocl0") || kith_replicas_drop(s->replicas, "ocl2"))
+            kith_replicas_add(s->replicas, s->moves) || kith_replicas_drop(s->replicas, "ocl2"))
             complain(s, kith_last_error(), 0);
     }
     return NULL;
@@ -103,6 +104,7 @@ static void crowd(kith_index_kind kind, uint32_t partitions)
     atomic_store(&s->seed, check_random(&random));
     const kith_replicas_options options = shaky_options(partitions, 3 - partitions, 2);
     must(kith_replicas_create(s->b.index, &options, NULL, NULL, &s->replicas));
+    memcpy(s->moves, copy_info(s->replicas, 0).device, sizeof s->moves);
     pthread_create(&threads[0], NULL, write_rows, s);
     pthread_create(&threads[1], NULL, change_devices, s);
     for (int i = 0; i < SEARCHERS; i++)
