@@ -115,32 +115,32 @@ static kith_status shorten_by_name(kith_index *index, ki_workers *workers)
 static bool may_try(const kith_index *index)
 {
     const ki_graph *graph = index->graph;
-    return index->options.walk == KITH_WALK_AUTO && graph->codes && !graph->brief &&
-           !graph->codes->shape.reduced && graph->dim >= KI_BRIEF_LEAST &&
+    return index->options.walk == KITH_WALK_AUTO && graph->codes && !graph->codes->shape.reduced &&
+           graph->dim >= KI_BRIEF_LEAST && graph->dim <= KI_BRIEF_MOST &&
            graph->layer[0].nodes >= KI_BRIEF_ROWS && graph->layer[0].nodes / 2 >= graph->tried;
 }
 
-/* Codes of fewer dimensions, kept if they are worth it. */
-static kith_status try_brief(kith_index *index, ki_workers *workers, kith_progress_fn progress,
-                             void *user)
+/* Codes of fewer dimensions, kept if they are worth it, and tried again with twice the nodes. The
+ * graph is whole without: where memory for a trial is short, the next build holds it. */
+static kith_status try_brief(kith_index *index, ki_workers *workers)
 {
     ki_graph *graph = index->graph;
-    ki_codes *brief;
+    ki_codes *brief = graph->brief;
     double gain = 0;
-    if (progress && progress(user, graph->seen, graph->seen))
-        return ki_fail(KITH_ECANCELLED, "the build was stopped when all rows were linked");
-    kith_status status = ki_codes_open_brief(graph->codes, ki_brief_dims(graph->dim),
-                                             &index->kernels.at[KITH_IP][KI_I8], &brief);
-    if (status)
-        return status;
-    status = ki_graph_shorten(graph, brief, workers);
+    kith_status status = KITH_OK;
+    if (!brief) {
+        status = ki_codes_open_brief(graph->codes, ki_brief_dims(graph->dim),
+                                     &index->kernels.at[KITH_IP][KI_I8], &brief);
+        if (!status)
+            status = ki_graph_shorten(graph, brief, workers);
+    }
     if (!status)
         status = ki_brief_try(graph, brief, &index->kernels, workers, &gain);
     if (!status)
         graph->tried = graph->layer[0].nodes;
     if (status || gain < WORTH)
         ki_graph_lengthen(graph);
-    return status;
+    return status == KITH_ENOMEM ? KITH_OK : status;
 }
 
 kith_status ki_index_shorten(kith_index *index, ki_workers *workers)
@@ -183,7 +183,7 @@ kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *us
         kith_status shortened = ki_index_shorten(index, workers);
         status = status ? status : shortened;
         if (!status && may_try(index))
-            status = try_brief(index, workers, progress, user);
+            status = try_brief(index, workers);
     }
     ki_workers_close(workers);
     return status;

@@ -74,8 +74,7 @@ static kith_status load_codes(const ki_graph_reader *reader, const kith_store_op
 static kith_status load_brief(const ki_graph_reader *reader, const kith_index *index,
                               ki_graph *graph)
 {
-    const kith_walk walk = index->options.walk;
-    if (!reader->head.brief || !graph->codes || walk == KITH_WALK_SQ4 || walk == KITH_WALK_SQ1)
+    if (!reader->head.brief || !graph->codes || index->options.walk != KITH_WALK_AUTO)
         return KITH_OK;
     kith_status status = ki_codes_open_brief(graph->codes, reader->head.brief,
                                              &index->kernels.at[KITH_IP][KI_I8], &graph->brief);

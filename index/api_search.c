@@ -93,11 +93,10 @@ kith_status ki_search_all(ki_search_batch *walks, size_t nq, ki_workers *crew)
     const ki_graph *graph = walks->searchers[0]->index->graph;
     kith_status status = KITH_OK;
     walks->order = NULL;
-    if (ki_order_pays(graph, nq)) {
-        walks->order = ki_alloc(nq * sizeof *walks->order);
-        status = walks->order ? ki_order(graph, region_of_query, walks, nq, crew, walks->order)
-                              : ki_no_memory("the order of queries", nq * sizeof *walks->order);
-    }
+    if (ki_order_pays(graph, nq))
+        walks->order = ki_alloc(nq * sizeof *walks->order); /* without, as they came */
+    if (walks->order)
+        status = ki_order(graph, region_of_query, walks, nq, crew, walks->order);
     if (!status)
         status = ki_workers_run(crew, nq, GRAIN, walk_job, walks);
     ki_free(walks->order);

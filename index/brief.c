@@ -19,6 +19,7 @@
 
 enum {
     LINE = 64,
+    DIMS_MOST = 256,
     QUERIES = 32,
     NEAR = 10,
     NARROWEST = 10,
@@ -52,7 +53,8 @@ typedef struct trial {
 
 uint32_t ki_brief_dims(uint32_t dim)
 {
-    return (dim / 8 + LINE - 1) / LINE * LINE;
+    const uint32_t eighth = (dim / 8 + LINE - 1) / LINE * LINE;
+    return eighth < DIMS_MOST ? eighth : DIMS_MOST;
 }
 
 static uint64_t lines_of(uint64_t bytes)

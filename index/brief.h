@@ -14,13 +14,14 @@
 #include "index/workers.h"
 
 enum {
-    KI_BRIEF_LEAST = 256,  /* dimensions of links, and */
+    KI_BRIEF_LEAST = 256,  /* dimensions of links; more than the most take too long to learn, */
+    KI_BRIEF_MOST = 4096,  /* and */
     KI_BRIEF_ROWS = 16384, /* nodes of a graph: a trial takes a ninth of such a build, of one of
                               30,000 a sixteenth */
     KI_BRIEF_BETWEEN = 16  /* of what a walk for k finds, times k are ranked by longer codes */
 };
 
-/* How many dimensions are left of so many: about an eighth, and whole lines of memory. */
+/* How many dimensions are left of so many: an eighth, up to whole lines of memory, 256 at most. */
 uint32_t ki_brief_dims(uint32_t dim);
 
 /* By what a walk over `brief`, which every row has, is cheaper than one over the codes of the links

@@ -1,4 +1,4 @@
-/* builder.h - the inside of a build, shared by the files that do it: build.c and again.c.
+/* builder.h - the inside of a build, shared by the files that do it: build.c, batch.c, again.c.
  *
  * May include build.h, link.h, mates.h and order.h. A batch is begun, rows are added to it, and it
  * is linked.
@@ -11,7 +11,7 @@
 #include "index/mates.h"
 #include "index/order.h"
 
-enum { KI_BATCH_MOST = 1024 };
+enum { KI_BATCH_MOST = 1024, KI_MATES_ASKED = 256 /* at a time, where there is no tile */ };
 
 typedef struct ki_builder {
     ki_graph *graph;
@@ -43,7 +43,10 @@ bool ki_batch_has_room(const ki_builder *builder, uint32_t level);
 void ki_batch_add(ki_builder *builder, uint32_t row, uint32_t level);
 void ki_batch_add_again(ki_builder *builder, uint32_t level, const uint32_t *ids);
 
-/* Walks, links, promotes: see build.c. */
+/* Walks, and fills the drafts of rows of the batch: see batch.c. */
+kith_status ki_batch_draft(ki_builder *builder);
+
+/* Drafts, links, promotes: see build.c. */
 kith_status ki_batch_link(ki_builder *builder);
 
 /* Copies the key of a row that is to be linked, KI_KEY_MAX bytes at `key`, beside any writer.

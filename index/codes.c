@@ -68,7 +68,11 @@ void ki_codes_close(ki_codes *codes)
 
 size_t ki_codes_bytes(const ki_codes *codes)
 {
-    return codes ? ki_slab_bytes(&codes->slab) + ki_lines_bytes(&codes->lines) + sizeof *codes : 0;
+    if (!codes)
+        return 0;
+    const size_t floats = codes->projection ? (size_t)codes->shape.reduced * codes->shape.dim : 0;
+    return ki_slab_bytes(&codes->slab) + ki_lines_bytes(&codes->lines) + sizeof *codes +
+           floats * sizeof *codes->projection;
 }
 
 /* ---- Rows as floats ---- */

@@ -81,7 +81,8 @@ static kith_status write_codes(saving *s, const ki_codes *codes, ki_graph_part p
 /* Brief codes that a trial chose; what was asked for by name is asked for again. */
 static const ki_codes *chosen(const ki_graph *graph)
 {
-    return graph->brief && graph->brief->source && graph->brief->codec ? graph->brief : NULL;
+    const ki_codes *brief = graph->brief_ready ? graph->brief : NULL;
+    return brief && brief->source && brief->codec ? brief : NULL;
 }
 
 static kith_status write_layer(saving *s, uint32_t l)

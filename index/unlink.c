@@ -340,7 +340,7 @@ static void start_anew(ki_graph *graph)
 {
     for (uint32_t l = 0; l < graph->layers; l++)
         graph->layer[l].count = graph->layer[l].nodes = 0;
-    graph->layers = graph->seen = graph->loose_count = graph->entry = 0;
+    graph->layers = graph->seen = graph->loose_count = graph->entry = graph->tried = 0;
     ki_free(graph->loose);
     ki_free(graph->usable);
     graph->loose = NULL;

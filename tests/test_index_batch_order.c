@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { N = 5000, QUERIES = 1500, FEW = 5, DIM = 256, K = 7 };
+enum { N = 5000, QUERIES = 300, FEW = 5, DIM = 256, K = 7 };
 
 typedef struct scene {
     matrix rows, queries;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { N = 2500, DIM = 20 };
+enum { N = 2500, DIM = 20, LONG = 500 };
 
 static uint64_t build_digest(const matrix *rows, kith_metric metric,
                              const kith_index_options *options)
@@ -69,6 +69,23 @@ static void instruction_sets_do_not_matter_for_integers(void **state)
         }
         matrix_free(&rows);
     }
+}
+
+/* So many bytes that rows are drafted in the order of the places they go to (order.h). */
+static void long_rows_are_linked_the_same(void **state)
+{
+    (void)state;
+    uint64_t random = check_seed();
+    static const uint32_t threads[] = {2, 3, 8};
+    matrix rows = matrix_clustered(KITH_U8, LONG, N, 20, &random);
+    kith_index_options options = options_of(1, "scalar");
+    const uint64_t alone = build_digest(&rows, KITH_L2SQ, &options);
+    options.cpu = NULL;
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        options.threads = threads[i];
+        assert_true(build_digest(&rows, KITH_L2SQ, &options) == alone);
+    }
+    matrix_free(&rows);
 }
 
 static void everything_else_matters(void **state)
@@ -135,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(instruction_sets_do_not_matter_for_integers),
+        cmocka_unit_test(long_rows_are_linked_the_same),
         cmocka_unit_test(everything_else_matters),
         cmocka_unit_test(two_parts_make_a_valid_graph),
     };

@@ -260,7 +260,7 @@ if(KITH_TESTS)
     endif()
     # What starts threads: the suite of the tsan preset.
     foreach(name kv_store_threads kv_store_readers index_workers index_exact index_hnsw_digest
-            index_updates index_cancel index_threads index_unlink_threads
+            index_updates index_cancel index_threads index_batch_order index_unlink_threads
             index_sketch_threads opencl_threads opencl_parts opencl_walk_threads
             cli_bench
             replicas_copy_threads replicas_failures replicas_writes replicas_model
