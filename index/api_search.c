@@ -7,7 +7,7 @@
 #include "index/searcher.h"
 #include "index/checks.h"
 
-enum { GRAIN = 64 };
+enum { FEWEST = 8, MOST = 64 /* queries that a thread takes at a time */ };
 
 typedef struct batch {
     ki_search_batch walks; /* hits are written when all is well */
@@ -88,6 +88,13 @@ static kith_status region_of_query(void *context, uint32_t worker, size_t query,
     return status;
 }
 
+/* So many that threads end at about the same time, and share no more places than they must. */
+static size_t grain(size_t nq, const ki_workers *crew)
+{
+    const size_t share = nq / (4 * (size_t)ki_workers_count(crew));
+    return share < FEWEST ? FEWEST : share > MOST ? MOST : share;
+}
+
 kith_status ki_search_all(ki_search_batch *walks, size_t nq, ki_workers *crew)
 {
     const ki_graph *graph = walks->searchers[0]->index->graph;
@@ -98,7 +105,7 @@ kith_status ki_search_all(ki_search_batch *walks, size_t nq, ki_workers *crew)
     if (walks->order)
         status = ki_order(graph, region_of_query, walks, nq, crew, walks->order);
     if (!status)
-        status = ki_workers_run(crew, nq, GRAIN, walk_job, walks);
+        status = ki_workers_run(crew, nq, grain(nq, crew), walk_job, walks);
     ki_free(walks->order);
     walks->order = NULL;
     return status;
@@ -118,7 +125,7 @@ static kith_status search_graph(batch *b, size_t nq, const kith_search_options *
 {
     ki_workers *crew = NULL;
     uint32_t wanted = options->threads ? options->threads : ki_processor_count();
-    size_t useful = (nq + GRAIN - 1) / GRAIN; /* a thread costs more than a few walks */
+    size_t useful = (nq + FEWEST - 1) / FEWEST; /* a thread costs more than a few walks */
     kith_status status = ki_workers_open(wanted < useful ? wanted : (uint32_t)useful, &crew);
     if (status)
         return status;

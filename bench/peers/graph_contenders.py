@@ -4,8 +4,8 @@ A contender is built once and then asked: search(ef) answers all queries with on
 returns (row numbers, seconds, latencies in microseconds or None, distances or None). Kith and
 hnswlib answer one query at a time in loops of C and C++; FAISS, usearch and glass get all queries
 in one call, which costs them the least Python. Each is given the rows in the form it is fastest
-with. Another peer is one more class here, with make() and search(), and a line in graph.py's
-contenders().
+with. Another peer is one more class here, with make() and search(), a name in graph.py's ALL and a
+line in its peers().
 """
 import ctypes
 import gc
@@ -73,14 +73,14 @@ class Search(ctypes.Structure):
 class Kith(Contender):
     """One graph, asked one query at a time; together() is the same graph asked in one call."""
     def __init__(self, module, data, walk="auto", slack=0.0, ef_construction=0, sketch=False,
-                 threads=1):
+                 threads=1, device="kith"):
         self.lib = ctypes.CDLL(module)
         self.lib.peer_graph_error.restype = ctypes.c_char_p
         self.lib.peer_graph_isa.restype = ctypes.c_char_p
         self.lib.peer_graph_build.restype = ctypes.c_void_p
         self.data, self.walk, self.slack = data, walk, slack
         self.ef_construction, self.sketch, self.threads = ef_construction, sketch, threads
-        self.device = "kith sketched" if sketch else "kith"
+        self.device = device
         self.isa, self.codes = self.lib.peer_graph_isa().decode(), data.type
 
     def make(self):

@@ -6,7 +6,7 @@ each recall is held against the type that is fastest there.
 import graph_contenders
 from graph_curves import begins_above, value_at
 
-KITHS = ("kith", "kith sketched")
+KITHS = ("kith", "kith sketched", "kith of 4 bits")
 GOALS = (0.90, 0.95, 0.97, 0.99)
 FASHION, WORDNET = "fashion-mnist-784-euclidean", "wordnet-256-angular"
 
