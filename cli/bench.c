@@ -173,13 +173,13 @@ int bench_build_graph(struct bench *b, kith_index **out)
     return TOOL_OK;
 }
 
-static int measure(struct bench *b)
+static int measure(struct bench *b, kith_index **out)
 {
     const double seconds = b->wishes.seconds;
     const double devices = bench_walkers(b) ? seconds * DEVICES_SHARE : 0;
     const double replicas = b->wishes.replicas.count ? seconds * REPLICAS_SHARE : 0;
-    kith_index *graph = NULL;
-    int code = bench_build_graph(b, &graph);
+    int code = bench_build_graph(b, out);
+    kith_index *const graph = *out;
     if (!code) {
         terminal_note("measuring for %.0f s", seconds);
         if (bench_wants(b, "cpu"))
@@ -189,7 +189,6 @@ static int measure(struct bench *b)
         if (replicas > 0 && !interrupt_pending())
             bench_replicas(b, graph, replicas);
     }
-    kith_index_close(graph);
     if (!code && !interrupt_pending())
         bench_exact(b, seconds * EXACT_SHARE);
     return code;
@@ -271,9 +270,12 @@ static int run(struct bench *b, int argc, char **argv, bool json)
         terminal_note("%s", kith_devices_note(b->devices));
     b->result = result_new(&b->data, argc, argv);
     result_devices(b->result, b->devices);
-    if ((code = bench_find_truth(b)) || (code = bench_load_rows(b)) || (code = measure(b)))
-        return code;
-    return finish(b, json);
+    kith_index *graph = NULL;
+    if (!(code = bench_find_truth(b)) && !(code = bench_load_rows(b)) &&
+        !(code = measure(b, &graph)))
+        code = finish(b, json);
+    kith_index_close(graph); /* waits for a device that hangs: when the files are written */
+    return code;
 }
 
 int bench_main(int argc, char **argv)

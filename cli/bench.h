@@ -47,7 +47,10 @@ struct bench {
     kith_store *store;
     uint64_t store_bytes;
     uint32_t threads;            /* as wished, or what the machine has */
-    const char *walked, *linked; /* what the graph is walked over and was linked by: "u8", "sq8" */
+    const char *walked, *linked; /* what copies of the graph are walked over and it was linked by:
+                                    "u8", "sq8" */
+    char own[16];                /* what the index walks over: the same, or "sq8/128" */
+    uint32_t brief;              /* the 128, or 0 */
     json_t *result;
     double best_recall;   /* of any walk */
     uint32_t failures;    /* devices that failed while working */

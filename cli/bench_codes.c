@@ -2,10 +2,12 @@
  *
  * The wish may be `auto`, and then the library decides while it builds. So the answer is asked of
  * the finished graph, by one search whose counters say what was walked; the result names that and
- * not the wish.
+ * not the wish. Where a trial chose codes of fewer dimensions, "sq8/128" of 768, the index walks
+ * over these, and devices and replicas over "sq8".
  */
 #include "cli/bench.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,14 +69,19 @@ bool bench_learn_codes(struct bench *bench, kith_index *graph)
     const bool integers = bench->data.type == KITH_U8 || bench->data.type == KITH_I8;
     kith_search_options options = kith_search_defaults(1);
     kith_search_stats stats = {.size = sizeof stats};
+    kith_index_stats facts = {.size = sizeof facts};
     kith_hit hit;
     options.f32_queries = bench->f32_queries;
-    if (kith_index_search(graph, bench->data.queries.data, 1, &options, &hit, &stats))
+    if (kith_index_search(graph, bench->data.queries.data, 1, &options, &hit, &stats) ||
+        kith_index_stat(graph, &facts))
         return false;
     const bool coded = stats.mode == KITH_MODE_CODES;
     const char *rows = kith_type_name(bench->data.type);
     bench->walked = coded ? name_of(bench_graph_options(bench).walk) : rows;
     bench->linked = coded && !integers ? codes[0].name : rows;
+    bench->brief = facts.brief;
+    snprintf(bench->own, sizeof bench->own, facts.brief ? "%s/%u" : "%s", bench->walked,
+             facts.brief);
     return true;
 }
 

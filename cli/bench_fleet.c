@@ -17,10 +17,10 @@
 #include "cli/heap.h"
 #include "cli/result.h"
 
-#define WIDTHS_MOST 6u /* of a device; the host's curve has more, and time for them */
-#define SCALING_RECALL                                                                             \
-    0.95                  /* the narrowest width that reaches it is where layouts are compared     \
-                           */
+/* The narrowest width that reaches it is where layouts are compared. */
+#define SCALING_RECALL 0.95
+
+#define WIDTHS_MOST 6u    /* of a device; the host's curve has more, and time for them */
 #define SCALING_SHARE 0.4 /* of the time of a layout, when there is more than one device */
 #define DOUBLINGS 4       /* from k, where the host has not been measured */
 

@@ -26,7 +26,7 @@ static void record(const struct walk *walk, const struct contender *c, const str
         .device = "cpu",
         .isa = c->isa,
         .index = "hnsw",
-        .codes = b->walked,
+        .codes = b->own,
         .params = json_pack("{s:I, s:f, s:f, s:I, s:I, s:I}", "ef", (json_int_t)spot->width->ef,
                             "rerank", b->wishes.rerank, "slack", b->wishes.slack, "queries",
                             (json_int_t)queries, "passes", (json_int_t)spot->passes,

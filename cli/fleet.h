@@ -20,6 +20,7 @@ struct fleet {
     bool too_wide;           /* the last pass asked for more than a device can do */
     kith_replicas *replicas; /* from here on: fleet_open and fleet_measure */
     double open_seconds;     /* building and sending */
+    kith_replicas *host;     /* a copy there to compare with, or NULL: not wanted so far */
     uint32_t *which;         /* the sample */
     size_t queries;
     uint32_t batch;

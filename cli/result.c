@@ -118,6 +118,7 @@ void result_build(json_t *result, const char *device, const kith_index_options *
                   store->live ? (double)bytes / (double)store->live : 0.0);
     if (graph) {
         json_object_set_new(build, "digest", json_string(digest));
+        json_object_set_new(build, "brief", json_integer((json_int_t)index->brief));
         json_object_set_new(build, "links", json_integer((json_int_t)index->links));
         json_object_set_new(build, "layers", json_integer((json_int_t)index->layers));
     }

@@ -9,7 +9,7 @@
  *   devices[{id, name, platform, driver, memory_bytes, compute_units, usable, reason}]
  *   dataset{name, rows, queries, dim, type, metric, sha256}
  *   builds[{device, index, codes, params{m, ef_construction, alpha, seed}, threads, seconds,
- *           digest, nodes, links, layers, bytes, bytes_per_vector}]
+ *           digest, brief, nodes, links, layers, bytes, bytes_per_vector}]
  *   runs[{device, isa, index, codes, params{...}, threads, batch, k, recall, recall_annb, qps,
  *         times[seconds a pass], latency_us{p50, p95, p99, p999}, distances_per_query,
  *         bytes_per_vector}]
@@ -20,10 +20,11 @@
  *   pictures{width, height, rows[{query, truth[], found[{ef, rows[]}]}]}
  *
  * "codes" of a build is what links were chosen by, of a run what was walked: the type of the rows,
- * or sq8, sq4, sq1 for codes. A walk's params carry rerank and slack, 0 where not asked for.
- * The runs of --replicas have "replicas P,C" for a device and the devices for an isa. "apart"
- * counts answers of a walk over floats that rounding led elsewhere. A run may also carry "library",
- * the name of what ran it when that is not Kith.
+ * or sq8, sq4, sq1 for codes; "sq8/128" where a trial chose codes of 128 dimensions for the index's
+ * own walk ("brief" of the build, else 0). A walk's params carry rerank and slack, 0 where not
+ * asked for. The runs of --replicas have "replicas P,C" for a device and the devices for an isa.
+ * "apart" counts answers of a walk over floats that rounding led elsewhere. A run may also carry
+ * "library", the name of what ran it when that is not Kith.
  */
 #ifndef RESULT_H
 #define RESULT_H

@@ -25,6 +25,8 @@ struct layout {
 /* The graph beside the store where there is one, else all rows: on the host, on the device that
  * was asked for, or as copies on several. TOOL_OK, or an exit code after a sentence. */
 int layout_of_store(kith_store *store, const struct layout_wish *wish, struct layout *out);
+
+/* Waits for a device that hangs: whatever is to be printed or written, is before this. */
 void layout_close(struct layout *layout);
 
 #endif

@@ -373,9 +373,9 @@ typedef enum kith_index_kind {
 
 /* What a walk measures in place of the rows; what codes find is ranked again by the rows. */
 typedef enum kith_walk {
-    KITH_WALK_AUTO, /* KITH_WALK_SQ8 for f32, f16 and bf16 rows, if codes of a sample of them find
-                       its neighbours, else the rows. Searches then walk an eighth of 256 dimensions
-                       or more, if a trial after a build of 16,384 rows found that cheaper */
+    KITH_WALK_AUTO, /* KITH_WALK_SQ8 of floats if codes of a sample find its neighbours, else rows.
+                       The index, not its replicas, then walks an eighth of 256 dimensions or more,
+                       up to whole 64 (768: 128), if a trial after 16,384 rows finds it cheaper */
     KITH_WALK_ROWS,
     KITH_WALK_SQ8, /* of f32, f16, bf16: 8 bits a dimension; the graph is built on them as well */
     KITH_WALK_SQ4, /* of all but b1: 4 bits; the graph is built on SQ8, or on u8 and i8 rows */
@@ -527,10 +527,10 @@ KITH_API kith_status kith_index_check(const kith_index *index);
  * background. A copy knows the rows of its last refresh; rows put or deleted since are compared or
  * left out on the host, so a search sees every write that returned before it began.
  *
- * Threads: all but create and close from any thread at any time, beside writes too. Searches wait
- * while graphs are changed by kith_index_build or refresh, whose callbacks must not search. Create,
- * add and refresh wait a minute for a device that hangs, and 10 s a GB sent: EDEVICE. Close, after
- * such a create that of the index, waits until its driver lets go of what it was given. */
+ * Threads: all but create and close from any thread, at any time, beside writes. Searches wait
+ * while graphs change in kith_index_build or refresh; callbacks must not call replicas. Create, add
+ * and refresh wait a minute for a device that hangs, and 10 s a GB sent: EDEVICE. Close, after such
+ * a create that of the index, waits until its driver lets go of what it was given. */
 typedef struct kith_replicas kith_replicas;
 
 typedef struct kith_replicas_options {
@@ -539,11 +539,11 @@ typedef struct kith_replicas_options {
     uint32_t copies;            /* C of each partition, 1..16 */
     const char *const *devices; /* ids as in kith_device_info; NULL: every usable one */
     size_t device_count;
-    uint32_t share;       /* 1: copies of one partition may lie on one device */
-    uint32_t partial;     /* 1: what nobody answers for is left out and the report says so, where it
-                             is KITH_EDEVICE else */
-    uint32_t host;        /* 0: the host answers for what no copy answers for; 1: it does not */
-    uint32_t deadline_ms; /* of one piece of work; 0: 8 times what is expected, at least 2 s */
+    uint32_t share;        /* 1: copies of one partition may lie on one device */
+    uint32_t partial;      /* 1: what nobody answers for is left out, where it is KITH_EDEVICE else;
+                              only the report says so: ask each search for one */
+    uint32_t host;         /* 0: the host answers for what no copy answers for; 1: it does not */
+    uint32_t deadline_ms;  /* of one piece of work; 0: 8 times what is expected, at least 2 s */
     uint64_t memory_bytes; /* of rows and links, on each OpenCL device whole; 0: 80 % of its own */
     uint32_t threads;      /* of host copies, and of building graphs; 0: all */
 } kith_replicas_options;
@@ -553,8 +553,8 @@ KITH_API kith_replicas_options kith_replicas_defaults(uint32_t partitions, uint3
  * sends them the rows. For P > 1 the graphs are built first, with the options of the index. The
  * index must outlive *out. Errors: EINVAL (zero devices, more copies than devices without `share`,
  * rows that are not built), ENODEVICE (an id that is absent or unusable), EDEVICE, ENOMEM (the rows
- * of a partition do not fit anywhere), EUNSUPPORTED (a graph over KITH_WALK_SQ4 or _SQ1 codes, or
- * more dimensions than a device's local memory takes), ECANCELLED. */
+ * of a partition do not fit where it is placed), EUNSUPPORTED (a graph over KITH_WALK_SQ4 or _SQ1
+ * codes, or more dimensions than a device's local memory takes), ECANCELLED. */
 KITH_API kith_status kith_replicas_create(kith_index *index, const kith_replicas_options *options,
                                           kith_progress_fn progress, void *user,
                                           kith_replicas **out);
@@ -602,7 +602,7 @@ KITH_API kith_status kith_replicas_drop(kith_replicas *replicas, const char *dev
 typedef enum kith_copy_state {
     KITH_COPY_OK,
     KITH_COPY_SUSPECT, /* a deadline has passed: others are asked first */
-    KITH_COPY_DEAD,    /* an error, or a second deadline: it is asked no more */
+    KITH_COPY_DEAD,    /* an error, or a second deadline: not asked until made anew */
     KITH_COPY_PROBING  /* it is being made anew */
 } kith_copy_state;
 
@@ -614,7 +614,7 @@ typedef struct kith_copy_info {
     uint64_t rows;    /* that it holds */
     uint64_t bytes;   /* of memory on its device, estimated; 0 on the host */
     uint64_t lsn;     /* of the store, when it was refreshed */
-    uint64_t digest;  /* of what it was sent: equal for all copies of a partition at one LSN */
+    uint64_t digest;  /* of what it was sent: equal for copies of a partition by one refresh */
     uint64_t queries; /* answered so far, each partition of a query counted */
     double queries_per_second; /* measured, a moving average; 0: not yet */
     char reason[256];          /* of the last failure; "" when there was none */

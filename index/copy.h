@@ -56,8 +56,9 @@ typedef struct ki_copy_counts {
 kith_status ki_copy_open(ki_parts *parts, uint32_t p, ki_device *device, ki_copy **out);
 void ki_copy_close(ki_copy *copy); /* accepts NULL */
 
-/* Brings it up to the parts, as of the store's LSN now: only new rows are sent, the graph whole.
- * After a failure it holds nothing. Errors: ENOMEM, EDEVICE, EUNSUPPORTED. */
+/* Brings it up to the parts, as of the store's LSN now: only new rows are sent, the graph whole;
+ * all rows, where memory_bytes has no room for the old ones beside the new. After a failure it
+ * holds nothing. Errors: ENOMEM, EDEVICE, EUNSUPPORTED. */
 kith_status ki_copy_refresh(ki_copy *copy, const ki_copy_limits *limits);
 
 /* What a refresh now would need on the device, an estimate from above; 0 on the host. */

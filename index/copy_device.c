@@ -82,6 +82,14 @@ kith_status ki_copy_tell_live(ki_copy *copy)
     return status;
 }
 
+/* Rows that grow lie twice on the device for a while: is there room for that? */
+static bool has_room_for_both(const ki_copy *copy, const ki_packed *packed)
+{
+    const ki_copy_limits *limits = &copy->limits;
+    return !limits->memory_bytes ||
+           limits->used_bytes + copy->bytes + packed->bytes <= limits->memory_bytes;
+}
+
 /* The first rows may be there, unless they are other codes now, or the memory that the device looks
  * at has moved. */
 static kith_status send_rows(ki_copy *copy, ki_packed *packed)
@@ -93,6 +101,8 @@ static kith_status send_rows(ki_copy *copy, ki_packed *packed)
         forget_rows(copy);
     if (copy->sent && copy->sent_count == copy->count)
         return KITH_OK;
+    if (!has_room_for_both(copy, packed)) /* then all of them are sent again */
+        forget_rows(copy);
     if (!packed->codes) /* codes were packed while they could not change */
         status = ki_pack_rows(copy, packed);
     packed->set.live = copy->own || !copy->all_live ? live_by_places(copy) : NULL;

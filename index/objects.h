@@ -33,7 +33,9 @@ struct kith_index {
     uint32_t build_threads;
     pthread_rwlock_t gate; /* held for writing by a build, the end of a load, and the making of
                               sketches; replicas, whose threads nobody sees, hold it for reading
-                              while they look at the graph and its codes */
+                              while they look at the graph and its codes. A build of a flat index
+                              sends rows to its OpenCL device with the gate held: if that hangs,
+                              so does the build, and the index's replicas with it */
     uint64_t builds;       /* under the gate: how many began */
 
     /* Replicas that could not be made, and whose devices hang: see replicas.c. */

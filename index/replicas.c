@@ -77,6 +77,7 @@ static pthread_mutex_t left_mutex = PTHREAD_MUTEX_INITIALIZER; /* over `left` of
 static bool have_ended(kith_replicas *r, bool wait)
 {
     bool ended = true;
+    pthread_mutex_lock(&r->upkeep); /* who waits for a lane keeps the monitor from freeing it */
     pthread_mutex_lock(&r->mutex);
     retire_all(r);
     for (uint32_t i = 0; i < r->lanes; i++)
@@ -84,6 +85,7 @@ static bool have_ended(kith_replicas *r, bool wait)
     for (ki_lane *lane = r->orphans; lane; lane = lane->next)
         ended = ki_lane_has_ended(lane, wait) && ended;
     pthread_mutex_unlock(&r->mutex);
+    pthread_mutex_unlock(&r->upkeep);
     return ended;
 }
 
@@ -149,6 +151,7 @@ static kith_status start_lanes(kith_replicas *r, const ki_plan *plan)
 static kith_status await_lanes(kith_replicas *r, kith_progress_fn progress, void *user)
 {
     kith_status status = KITH_OK;
+    pthread_mutex_lock(&r->upkeep); /* as in have_ended */
     for (uint32_t i = 0; i < r->lanes && !status; i++) {
         pthread_mutex_lock(&r->mutex);
         ki_lane *lane = r->lane[i];
@@ -157,6 +160,7 @@ static kith_status await_lanes(kith_replicas *r, kith_progress_fn progress, void
         if (!status && progress && progress(user, i + 1, r->lanes))
             status = ki_fail(KITH_ECANCELLED, "stopped after %u of %u devices", i + 1, r->lanes);
     }
+    pthread_mutex_unlock(&r->upkeep);
     return status;
 }
 

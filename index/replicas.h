@@ -111,15 +111,14 @@ typedef struct ki_lane {
     uint64_t sending;            /* bytes of what is sent to it */
     /* under the mutex: */
     bool started, exited;
-    bool retired;    /* is to take no more work, clean up and end */
-    bool down;       /* is to be raised: device and copies made anew */
-    bool raising;    /* which is under way */
-    bool refreshing; /* its copies are brought up to date */
-    bool searching;  /* a piece is under way */
-    bool stuck;      /* and has been given up on */
-    uint32_t
-        attempts; /* to be raised, all of them; and those that failed since a piece went well */
-    uint32_t failures;
+    bool retired;                         /* is to take no more work, clean up and end */
+    bool down;                            /* is to be raised: device and copies made anew */
+    bool raising;                         /* which is under way */
+    bool refreshing;                      /* its copies are brought up to date */
+    bool searching;                       /* a piece is under way */
+    bool stuck;                           /* and has been given up on */
+    uint32_t attempts;                    /* to be raised, all of them */
+    uint32_t failures;                    /* of these, since a piece went well */
     uint64_t retry_at, dead_at;           /* ns of the monotonic clock */
     _Atomic uint64_t limit_ns, deadline;  /* of the call under way; UINT64_MAX: not armed */
     uint64_t refresh_asked, refresh_done; /* counts */
@@ -175,6 +174,11 @@ void ki_replicas_close_left(kith_index *index, bool wait);
 /* Is to end when it has done what it does; under the mutex. */
 void ki_lane_retire(ki_lane *lane);
 
+/* ---- replicas_upkeep.c ---- */
+
+/* Frees the orphans that have ended. Under upkeep and the mutex, which it gives up meanwhile. */
+void ki_replicas_bury(kith_replicas *replicas);
+
 /* ---- replicas_place.c: before a lane has copies ---- */
 
 typedef struct ki_plan {
@@ -188,8 +192,9 @@ typedef struct ki_plan {
  * hangs is left among the orphans. */
 kith_status ki_replicas_plan(kith_replicas *replicas, const kith_replicas_options *options,
                              ki_plan *out);
-void ki_lane_measure(
-    ki_lane *lane); /* by its thread; under the mutex, which it gives up meanwhile */
+
+/* By its thread, under the mutex, which it gives up meanwhile. */
+void ki_lane_measure(ki_lane *lane);
 
 /* Deals copies to `count` devices of these weights, which sum to 1: see replicas_place.c. */
 void ki_replicas_deal(const double *weight, uint32_t count, uint32_t partitions, uint32_t copies,
@@ -253,11 +258,13 @@ void ki_lane_retry(ki_lane *lane);
 
 uint64_t ki_lane_due(const ki_lane *lane); /* when the first of them is; UINT64_MAX: none */
 
+/* How long a device may be silent while it takes so many bytes. */
+uint64_t ki_replicas_patience(const kith_replicas *replicas, uint64_t bytes);
+
 kith_status ki_lane_open_device(ki_lane *lane);
 void ki_lane_clean_up(ki_lane *lane); /* closes copies and device */
 
-/* Makes a copy that is not there and brings it up to the parts. Entered; with a device it leaves.
- */
+/* Makes a copy that is not there and brings it up to the parts. Entered; a device's leaves. */
 kith_status ki_lane_refresh_copy(ki_lane *lane, ki_holder *holder, ki_copy_facts *facts);
 
 /* The lane's own memory for a piece, no less than this. */
@@ -283,8 +290,7 @@ uint64_t ki_now_ns(void);
 void ki_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t ns);
 void ki_cond_init(pthread_cond_t *cond); /* for ki_wait_until */
 
-/* The device is about to be called, and to be back after this; 0: it is back. By the lane's thread.
- */
+/* The lane's thread is to be back from its device after so long; 0: it is back. */
 void ki_lane_arm(ki_lane *lane, uint64_t limit_ns);
 
 /* Waits until the lane has been tried once: what came of it. EDEVICE when a deadline passes. */

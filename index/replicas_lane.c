@@ -109,6 +109,15 @@ static void fail_piece(ki_lane *lane, kith_status status)
     }
 }
 
+/* It was the device that was late, and it is not any more: none of its copies is a suspect. */
+static void trust(ki_lane *lane)
+{
+    for (uint32_t i = 0; i < lane->count; i++)
+        if (lane->holder[i].state == KITH_COPY_SUSPECT)
+            lane->holder[i].state = KITH_COPY_OK;
+    lane->serving->state = KITH_COPY_OK;
+}
+
 static void serve(ki_lane *lane)
 {
     kith_replicas *r = lane->replicas;
@@ -131,9 +140,8 @@ static void serve(ki_lane *lane)
     ki_lane_let_go(lane);
     pthread_mutex_lock(&r->mutex);
     lane->searching = false;
-    if (lane->retired && lane->stuck) { /* another lane has its name */
+    if (lane->retired && lane->stuck) /* another lane has its name */
         return;
-    }
     if (status && lane->stuck && !lane->last)
         ki_lane_break(lane, kith_last_error());
     else if (status)
@@ -141,7 +149,7 @@ static void serve(ki_lane *lane)
     else if (!lane->stuck) {
         learn(lane, &request, cost, ns);
         ki_queue_deliver(lane, &counts);
-        lane->serving->state = KITH_COPY_OK;
+        trust(lane);
         lane->failures = 0;
     }
     if (lane->stuck) {
@@ -240,6 +248,7 @@ static void *lane_main(void *argument)
     pthread_mutex_lock(&r->mutex);
     lane->exited = true;
     pthread_cond_broadcast(&r->changed);
+    ki_watch_wake(r);
     pthread_mutex_unlock(&r->mutex);
     return NULL;
 }

@@ -201,12 +201,25 @@ static kith_status merge_block(merge *m, size_t q, size_t count)
     return status;
 }
 
+/* When no partition answered, which is said in the report, none said which rows it knows. The rows
+ * that were dealt are missing then; later ones are no partition's, and are compared as always. */
+static void see_from(kith_ticket *t)
+{
+    kith_replicas *r = t->replicas;
+    if (t->seen != UINT32_MAX)
+        return;
+    pthread_rwlock_rdlock(&r->links);
+    t->seen = ki_parts_seen(r->parts);
+    pthread_rwlock_unlock(&r->links);
+}
+
 kith_status ki_ticket_merge(kith_ticket *t, bool final, bool *again)
 {
     const kith_index *index = t->replicas->index;
     const kith_type type = index->store->options.type;
     const size_t hits = t->nq * t->options.k;
     merge m = {.ticket = t, .store = index->store};
+    see_from(t);
     m.queries =
         (ki_queries){t->queries, t->query_bytes, t->nq, ki_pairing_of(type, t->f32), t->f32};
     m.kernel = &index->kernels.at[index->store->options.metric][m.queries.pairing];

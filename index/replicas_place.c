@@ -142,7 +142,7 @@ static kith_status measure(ki_lane *lane)
         return status;
     if (!lane->name.host && lane->memory_bytes)
         lane->memory = (double)lane->memory_bytes;
-    ki_lane_arm(lane, ki_replicas_patience_ns);
+    ki_lane_arm(lane, ki_replicas_patience(r, (uint64_t)set.count * set.rows.stride));
     if (set.count)
         status = time_scans(lane->device, &set, &lane->speed);
     ki_lane_arm(lane, 0);

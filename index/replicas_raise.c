@@ -8,7 +8,7 @@
  * A device may hang in any call, so none is made under a lock, and each is made with a deadline
  * armed. Who waits for a lane, to create or to add, stops waiting when that has passed; the monitor
  * replaces a lane that hangs while it is refreshed. One that hangs while it is raised has nothing
- * that another could do in its place, and is left alone.
+ * that another could do in its place: its copies say why they are not there, and it is left alone.
  */
 #include "index/replicas.h"
 
@@ -22,8 +22,8 @@ _Atomic uint64_t ki_replicas_patience_ns = UINT64_C(60000000000);
 
 /* ---- copies ---- */
 
-/* How long a device may be silent while it takes so many bytes, at 100 MB a second. */
-static uint64_t patience_of(const kith_replicas *r, uint64_t bytes)
+/* At 100 MB a second. */
+uint64_t ki_replicas_patience(const kith_replicas *r, uint64_t bytes)
 {
     const uint64_t given = r->options.deadline_ms * UINT64_C(1000000);
     const uint64_t patience = ki_replicas_patience_ns;
@@ -36,11 +36,12 @@ static void turn_to_device(void *argument)
     ki_lane *lane = argument;
     kith_replicas *r = lane->replicas;
     ki_lane_let_go(lane);
-    ki_lane_arm(lane, patience_of(r, lane->sending));
+    ki_lane_arm(lane, ki_replicas_patience(r, lane->sending));
     pthread_mutex_lock(&r->mutex);
     if (!lane->raising && !lane->refreshing) { /* a copy is tried again: others take over */
         lane->refreshing = true;
         ki_queue_settle(r);
+        pthread_cond_broadcast(&r->changed); /* who drops it need not wait for its hands */
     }
     ki_watch_wake(r);
     pthread_mutex_unlock(&r->mutex);
@@ -57,8 +58,9 @@ static uint64_t held_by(const ki_lane *lane, const ki_lane *of, const ki_holder 
 
 /* Takes room for a copy on its device before it is sent, so that two lanes of one device, which
  * may be parts of it, do not both take the last there is; what a lane holds that hangs is not there
- * either. Returns what all others on the device hold. */
-static uint64_t reserve(ki_lane *lane, ki_holder *h, uint64_t bytes)
+ * either. While it grows a copy has `old` bytes besides, if there is room for both: else it forgets
+ * them first, see copy_device.c. Returns what all others on the device hold. */
+static uint64_t reserve(ki_lane *lane, ki_holder *h, uint64_t bytes, uint64_t old)
 {
     kith_replicas *r = lane->replicas;
     pthread_mutex_lock(&r->mutex);
@@ -68,7 +70,8 @@ static uint64_t reserve(ki_lane *lane, ki_holder *h, uint64_t bytes)
     for (const ki_lane *orphan = r->orphans; orphan; orphan = orphan->next)
         others += orphan != lane ? held_by(orphan, lane, h) : 0;
     others += r->coming != lane ? held_by(r->coming, lane, h) : 0;
-    h->held = bytes;
+    const bool both = !lane->memory_bytes || others + old + bytes <= lane->memory_bytes;
+    h->held = both ? old + bytes : bytes;
     pthread_mutex_unlock(&r->mutex);
     return others;
 }
@@ -85,22 +88,23 @@ kith_status ki_lane_refresh_copy(ki_lane *lane, ki_holder *h, ki_copy_facts *fac
         return status;
     h->lessons = ki_replicas_lessons(r); /* of now: a build may come before all is sent */
     if (lane->device) {
+        ki_copy_stat(h->copy, facts);
         lane->sending = ki_copy_need(h->copy);
         limits.memory_bytes = lane->memory_bytes;
-        limits.used_bytes = reserve(lane, h, lane->sending);
+        limits.used_bytes = reserve(lane, h, lane->sending, facts->bytes);
         limits.let_go = turn_to_device;
         limits.user = lane;
     }
     status = ki_copy_refresh(h->copy, &limits);
     ki_copy_stat(h->copy, facts);
     if (lane->device)
-        reserve(lane, h, facts->bytes); /* what it is in the end; after a failure nothing */
+        reserve(lane, h, facts->bytes, 0); /* what it is in the end; after a failure nothing */
     return status;
 }
 
 void ki_lane_clean_up(ki_lane *lane)
 {
-    ki_lane_arm(lane, patience_of(lane->replicas, 0));
+    ki_lane_arm(lane, ki_replicas_patience(lane->replicas, 0));
     for (uint32_t i = 0; i < lane->count; i++) {
         ki_copy_close(lane->holder[i].copy);
         lane->holder[i].copy = NULL;
@@ -120,7 +124,7 @@ kith_status ki_lane_open_device(ki_lane *lane)
 {
     const kith_replicas_options *o = &lane->replicas->options;
     kith_device_info info = {.size = sizeof info};
-    ki_lane_arm(lane, patience_of(lane->replicas, 0));
+    ki_lane_arm(lane, ki_replicas_patience(lane->replicas, 0));
     kith_status status = ki_replicas_open_device(&lane->name, &lane->device);
     if (!status && lane->device) {
         lane->device->ops->info(lane->device, &info);
@@ -223,6 +227,8 @@ void ki_lane_mark(ki_lane *lane, kith_copy_state state, const char *reason)
 {
     for (uint32_t i = 0; i < lane->count; i++) {
         ki_holder *h = &lane->holder[i];
+        if (state == KITH_COPY_SUSPECT && h->state == KITH_COPY_DEAD)
+            continue; /* it holds nothing, and is not to be asked */
         h->state = state;
         if (reason)
             snprintf(h->reason, sizeof h->reason, "%s", reason);
@@ -276,6 +282,15 @@ static kith_status raise_copy(ki_lane *lane, ki_holder *h, bool trial)
     return status;
 }
 
+/* Nobody waits for the copies of a lane that is to end. */
+static bool is_retired(ki_lane *lane)
+{
+    pthread_mutex_lock(&lane->replicas->mutex);
+    const bool retired = lane->retired;
+    pthread_mutex_unlock(&lane->replicas->mutex);
+    return retired;
+}
+
 /* Makes or refreshes the copies that `which` names; the first failure is reported, but
  * that of the device before all. */
 static kith_status raise_copies(ki_lane *lane, which_copies which, char *sentence)
@@ -285,6 +300,10 @@ static kith_status raise_copies(ki_lane *lane, which_copies which, char *sentenc
         ki_holder *h = &lane->holder[i];
         if (which == COPIES_DUE && !is_due(h, ki_now_ns()))
             continue;
+        if (is_retired(lane)) {
+            snprintf(sentence, KI_SENTENCE, "given up before copy %u of %u", i + 1, lane->count);
+            return KITH_ECANCELLED;
+        }
         kith_status status = raise_copy(lane, h, which != COPIES_AGAIN);
         if (status && (!first || status == KITH_EDEVICE)) {
             first = status;
@@ -323,6 +342,7 @@ void ki_lane_raise(ki_lane *lane)
     uint64_t asked = lane->refresh_asked;
     ki_lane_mark(lane, KITH_COPY_PROBING, NULL);
     lane->raising = lane->down = true;
+    ki_watch_wake(r);
     pthread_mutex_unlock(&r->mutex);
     ki_lane_clean_up(lane);
     kith_status status = ki_lane_open_device(lane);

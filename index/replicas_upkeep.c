@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-/* Orphans that have ended leave; under the mutex. */
-static void bury(kith_replicas *r)
+void ki_replicas_bury(kith_replicas *r)
 {
     for (ki_lane **at = &r->orphans; *at;) {
         ki_lane *lane = *at;
@@ -58,7 +57,7 @@ kith_status kith_replicas_refresh(kith_replicas *r, kith_progress_fn progress, v
             status = ki_fail(KITH_ECANCELLED, "stopped after %u of %u devices", i + 1, lanes);
     }
     pthread_mutex_lock(&r->mutex);
-    bury(r);
+    ki_replicas_bury(r);
     pthread_mutex_unlock(&r->mutex);
     pthread_mutex_unlock(&r->upkeep);
     return hangs && !status ? ki_fail(KITH_EDEVICE, "%s", sentence) : status;
@@ -133,7 +132,7 @@ static kith_status add_lane(kith_replicas *r, ki_lane *lane)
         ended = ki_lane_has_ended(lane, true);
     }
     if (ended)
-        bury(r);
+        ki_replicas_bury(r);
     pthread_mutex_unlock(&r->mutex);
     return status;
 }
@@ -184,7 +183,7 @@ kith_status kith_replicas_drop(kith_replicas *r, const char *device)
         dropped++;
         i = 0; /* others may have moved meanwhile */
     }
-    bury(r);
+    ki_replicas_bury(r);
     pthread_mutex_unlock(&r->mutex);
     pthread_mutex_unlock(&r->upkeep);
     return dropped ? KITH_OK

@@ -4,9 +4,9 @@
  * May touch replicas.h. A call into a driver cannot be ended from outside. So the first deadline
  * takes the piece away and makes the lane a suspect; at the second, as long again, its name and
  * its copies go to a new lane, and the old one is left to itself among the orphans until its call
- * returns. A lane that is refreshed has no piece to lose, and is replaced at the first. The monitor
- * sleeps while nobody searches and nothing is refreshed, and looks four times within the least
- * deadline else.
+ * returns; then the monitor frees it. A lane that is refreshed has no piece to lose, and is
+ * replaced at the first. The monitor sleeps while nobody searches and nothing is raised or
+ * refreshed, and looks four times within the least deadline else.
  */
 #include "index/replicas.h"
 
@@ -160,10 +160,32 @@ static void give_up_refresh(kith_replicas *r, uint32_t at)
     pthread_cond_broadcast(&r->changed);
 }
 
+/* It has no piece to lose and no name to give away: its copies are told what it waits for. */
+static void blame(ki_lane *lane)
+{
+    for (uint32_t i = 0; i < lane->count; i++)
+        describe_late(lane, "take its copies", lane->holder[i].reason);
+}
+
+/* Lanes that are to end may hang as well, with pieces that others could answer. Nobody takes their
+ * place: whoever ends them would have to wait for that one too. */
+static bool look_at_retired(ki_lane *lane, uint64_t now)
+{
+    if (lane->searching && !lane->stuck && now > atomic_load(&lane->deadline))
+        suspect(lane, now);
+    return lane->searching && !lane->stuck;
+}
+
 /* True while there is something to watch. */
 static bool look_at(kith_replicas *r, uint32_t at, uint64_t now)
 {
     ki_lane *lane = r->lane[at];
+    if (lane->retired)
+        return look_at_retired(lane, now);
+    if (lane->raising && now > atomic_load(&lane->deadline))
+        blame(lane); /* its next call wakes who watches */
+    else if (lane->raising)
+        return true;
     if (lane->searching && !lane->stuck && now > atomic_load(&lane->deadline))
         suspect(lane, now);
     if (lane->searching && lane->stuck && now >= lane->dead_at)
@@ -173,12 +195,18 @@ static bool look_at(kith_replicas *r, uint32_t at, uint64_t now)
     return r->lane[at]->searching || r->lane[at]->refreshing;
 }
 
-/* Lanes that were dropped may hang as well, with pieces that others could answer. */
-static bool look_at_orphan(ki_lane *lane, uint64_t now)
+/* Frees the orphans that have ended, unless somebody is at upkeep, who may be waiting for one of
+ * them. True when some are left for the next time. */
+static bool bury_orphans(kith_replicas *r)
 {
-    if (lane->searching && !lane->stuck && now > atomic_load(&lane->deadline))
-        suspect(lane, now);
-    return lane->searching && !lane->stuck;
+    bool ended = false;
+    for (const ki_lane *lane = r->orphans; lane; lane = lane->next)
+        ended = ended || lane->exited;
+    if (!ended || pthread_mutex_trylock(&r->upkeep))
+        return ended;
+    ki_replicas_bury(r);
+    pthread_mutex_unlock(&r->upkeep);
+    return false;
 }
 
 void *ki_watch_main(void *replicas)
@@ -187,13 +215,15 @@ void *ki_watch_main(void *replicas)
     const uint64_t given = r->options.deadline_ms * UINT64_C(1000000);
     const uint64_t least = given ? given : least_limit_ns;
     pthread_mutex_lock(&r->mutex);
-    while (!r->stopping) {
+    for (;;) {
+        bool busy = bury_orphans(r); /* which lets go of the mutex */
         const uint64_t now = ki_now_ns(), patience = ki_replicas_patience_ns;
-        bool busy = false;
+        if (r->stopping)
+            break;
         for (uint32_t i = 0; i < r->lanes; i++)
             busy = look_at(r, i, now) || busy;
         for (ki_lane *lane = r->orphans; lane; lane = lane->next)
-            busy = look_at_orphan(lane, now) || busy;
+            busy = look_at_retired(lane, now) || busy;
         r->monitor_idle = !busy;
         if (busy)
             ki_wait_until(&r->watch, &r->mutex,

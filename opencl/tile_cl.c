@@ -91,13 +91,13 @@ static kith_status open_kernels(tiling *t, ki_pairing pairing)
     return status;
 }
 
-/* As many queries as memory allows, in whole tiles if that is more than one. */
+/* As many queries as memory allows: in whole tiles, if that is more than one and fewer than all. */
 static uint32_t batch_queries(const ki_device_rows *rows, size_t left)
 {
     const size_t most = ki_cl_batch_bytes(rows);
     size_t batch = left < MAX_BATCH ? left : MAX_BATCH;
     while (batch > TILE_QUERIES && batch_bytes(rows, batch) > most)
-        batch -= TILE_QUERIES;
+        batch = (batch - 1) / TILE_QUERIES * TILE_QUERIES;
     return (uint32_t)batch;
 }
 

@@ -8,6 +8,8 @@
 #include "cli/result.h"
 
 #define ROWS 3000.0 /* of base.u8bin */
+#define LONG 256u   /* dimensions that a trial may shorten, from so many rows on: */
+#define LONG_ROWS 16500u
 
 static bool have_opencl(void)
 {
@@ -119,6 +121,58 @@ static void devices_are_measured(void **state)
     json_decref(result);
 }
 
+/* Rows that spread in few of their directions: in direction i of the axes, turned, by 1 / (i + 1).
+ */
+static void write_decaying(const char *name, uint64_t rows, uint64_t seed)
+{
+    struct matrix matrix = {.element = ELEMENT_F32, .dim = LONG, .rows = rows};
+    struct sentence why;
+    float *x = malloc(rows * LONG * sizeof *x);
+    assert_non_null(x);
+    matrix.data = x;
+    for (uint64_t r = 0; r < rows; r++, x += LONG) {
+        for (uint32_t i = 0; i < LONG; i++)
+            x[i] = ((float)check_below(&seed, 4096) - 2048) / (float)(i + 1);
+        for (uint32_t half = 1; half < LONG; half *= 2)
+            for (uint32_t i = 0; i < LONG; i++)
+                if (!(i & half)) {
+                    const float a = x[i], b = x[i | half];
+                    x[i] = a + b;
+                    x[i | half] = a - b;
+                }
+    }
+    assert_true(matrix_write(files_path(name), &matrix, &why));
+    matrix_free(&matrix);
+}
+
+/* Where a trial chose fewer dimensions for the index, copies are held against a copy: no device is
+ * a liar because it walks over all of them. And the result says who walked over what. */
+static void copies_walk_all_dimensions(void **state)
+{
+    (void)state;
+    struct sentence why;
+    write_decaying("long.fbin", LONG_ROWS, check_seed());
+    write_decaying("asked.fbin", 100, check_seed() + 1);
+    struct run run = run_tool("$kith bench $dir/long.fbin --queries $dir/asked.fbin --m 8 --time 2 "
+                              "--ef-construction 32 --ef 10,20 --device cpu%s --replicas 1,1 "
+                              "--result $dir/r.json --report $dir/r.html",
+                              have_opencl() ? ",ocl0" : "");
+    if (run.code)
+        fail_msg("exit %d\n%s%s", run.code, run.out, run.err);
+    run_free(&run);
+    json_t *result = result_read(files_path("r.json"), &why);
+    const json_t *build = json_array_get(result_field(result, "builds"), 0);
+    const json_t *runs = result_field(result, "runs");
+    assert_true(result_number(build, "brief") > 63 && result_number(build, "brief") < 65);
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const json_t *entry = json_array_get(runs, i);
+        if (!strcmp(result_text(entry, "index"), "hnsw"))
+            assert_string_equal(result_text(entry, "codes"),
+                                strcmp(result_text(entry, "device"), "cpu") ? "sq8" : "sq8/64");
+    }
+    json_decref(result);
+}
+
 /* Searches and compares the file of row numbers with that of the host's walk. */
 static void search_as_host(const char *options)
 {
@@ -210,11 +264,9 @@ static void layouts_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(partitions_are_measured),
-        cmocka_unit_test(devices_are_measured),
-        cmocka_unit_test(search_finds_the_same),
-        cmocka_unit_test(slack_is_spoken_of),
-        cmocka_unit_test(what_is_held),
+        cmocka_unit_test(partitions_are_measured),    cmocka_unit_test(devices_are_measured),
+        cmocka_unit_test(copies_walk_all_dimensions), cmocka_unit_test(search_finds_the_same),
+        cmocka_unit_test(slack_is_spoken_of),         cmocka_unit_test(what_is_held),
         cmocka_unit_test(layouts_are_refused),
     };
     return cmocka_run_group_tests(tests, make_store, files_remove);

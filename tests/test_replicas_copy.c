@@ -287,6 +287,38 @@ static void limits_are_kept(void **state)
     close_bench(&b);
 }
 
+/* While a copy grows, old rows and new ones are on the device: only the new ones are sent if there
+ * is room for that, and else all of them, when the old ones are gone. */
+static void a_copy_grows_within_its_limit(void **state)
+{
+    (void)state;
+    const uint64_t random = check_seed();
+    kith_index_options options = kith_index_defaults(KITH_HNSW);
+    for (uint32_t room = 0; room < 2; room++) {
+        ki_copy_limits tight = limits;
+        ki_copy_facts old;
+        bench b;
+        open_bench(&b, (row_kind){KITH_U8, KITH_L2SQ}, &options, 2, random);
+        ki_copy *copy = b.copy[0][1];
+        must(ki_copy_refresh(copy, &limits));
+        ki_copy_stat(copy, &old);
+        for (uint64_t key = FIRST; key < N; key++)
+            must(kith_store_put_u64(b.store, key, row_at(&b.rows, key)));
+        must(kith_index_build(b.index, NULL, NULL));
+        must(ki_parts_follow(b.parts, NULL, NULL));
+        tight.used_bytes = 1000;
+        tight.memory_bytes = tight.used_bytes + old.bytes + ki_copy_need(copy) - !room;
+        const uint32_t before = b.counts.rows_sent;
+        ki_copy_facts now;
+        must(ki_copy_refresh(copy, &tight));
+        ki_copy_stat(copy, &now);
+        assert_true(now.rows > old.rows);
+        assert_int_equal(b.counts.rows_sent - before, room ? now.rows - old.rows : now.rows);
+        assert_int_equal(b.counts.held, 1);
+        close_bench(&b);
+    }
+}
+
 /* Whichever allocation fails: ENOMEM, an empty copy or untouched state, and the next call works. */
 static void memory_may_run_out(void **state)
 {
@@ -336,6 +368,7 @@ int main(void)
         cmocka_unit_test(one_partition_answers_as_the_index),
         cmocka_unit_test(copies_of_flat_partitions_are_exact),
         cmocka_unit_test(limits_are_kept),
+        cmocka_unit_test(a_copy_grows_within_its_limit),
         cmocka_unit_test(memory_may_run_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { N = 300, QUERIES = 10000, FEW = 50, K = 5, DEADLINE_MS = 10000 };
+enum { N = 300, QUERIES = 10000, FEW = 50, NEW = 10, K = 5, DEADLINE_MS = 10000 };
 
 static double seconds(void)
 {
@@ -65,6 +65,19 @@ static void a_killed_device_loses_nothing(void **state)
     bench_close(&b);
 }
 
+/* Lanes that were replaced, and whose devices have come back, go without being asked to. */
+static void await_no_orphans(kith_replicas *r)
+{
+    bool any = true;
+    for (int ms = 0; ms < DEADLINE_MS && any; ms++) {
+        pthread_mutex_lock(&r->mutex);
+        any = r->orphans != NULL;
+        pthread_mutex_unlock(&r->mutex);
+        sleep_ms(1);
+    }
+    assert_false(any);
+}
+
 static void a_hanging_device_is_given_up(void **state)
 {
     (void)state;
@@ -89,7 +102,42 @@ static void a_hanging_device_is_given_up(void **state)
     atomic_store(&shaky[0].hanging, false);
     await_state(r, 0, KITH_COPY_OK);
     assert_true(atomic_load(&shaky[0].opened) >= 2);
+    await_no_orphans(r);
     search_rightly(&b, r, 2000, NULL, "the device is back");
+    kith_replicas_close(r);
+    bench_close(&b);
+}
+
+/* One that hangs while it is raised: nobody waits for it, but who asks is told. */
+static void a_copy_says_what_it_waits_for(void **state)
+{
+    (void)state;
+    static const unsigned places[] = {SHAKY_OPEN, SHAKY_ROWS};
+    uint64_t random = check_seed();
+    const uint64_t patience = ki_replicas_patience_ns;
+    const kith_replicas_options options = shaky_options(1, 2, 2);
+    kith_replicas *r = NULL;
+    shaky_bench b;
+    bench_open(&b, KITH_FLAT, KITH_U8, N, FEW, &random);
+    must(kith_replicas_create(b.index, &options, NULL, NULL, &r));
+    for (int i = 0; i < 2; i++) {
+        int ms = 0;
+        ki_replicas_patience_ns = UINT64_C(300000000);
+        atomic_store(&shaky[0].hangs_in, places[i]);
+        atomic_store(&shaky[0].failing, true);
+        for (; !atomic_load(&shaky[0].waits) && ms < DEADLINE_MS; ms++) {
+            search_rightly(&b, r, FEW, NULL, "a device fails");
+            sleep_ms(1);
+        }
+        ki_replicas_patience_ns = patience;
+        while (!strstr(copy_info(r, 0).reason, "not come back for 0.3 s") && ms++ < DEADLINE_MS)
+            sleep_ms(1);
+        assert_true(ms < DEADLINE_MS);
+        assert_int_equal(copy_info(r, 0).state, KITH_COPY_PROBING);
+        atomic_store(&shaky[0].failing, false);
+        atomic_store(&shaky[0].hangs_in, 0);
+        await_state(r, 0, KITH_COPY_OK);
+    }
     kith_replicas_close(r);
     bench_close(&b);
 }
@@ -193,12 +241,44 @@ static void nobody_is_left(void **state)
     bench_close(&b);
 }
 
+/* No copy answers for a graph, and the report says what that leaves: rows that no build has seen
+ * are no copy's, and are compared. */
+static void new_rows_need_no_copy(void **state)
+{
+    (void)state;
+    uint64_t random = check_seed();
+    shaky_bench b;
+    bench_open(&b, KITH_HNSW, KITH_U8, N, FEW, &random);
+    const kith_search_options search = kith_search_defaults(K);
+    kith_replicas_options options = shaky_options(1, 1, 1);
+    kith_replicas_report report = {.size = sizeof report};
+    kith_replicas *r = NULL;
+    kith_hit hits[NEW * K];
+    options.host = options.partial = 1;
+    must(kith_replicas_create(b.index, &options, NULL, NULL, &r));
+    for (uint64_t i = 0; i < NEW; i++)
+        must(kith_store_put_u64(b.store, N + i, row_at(&b.queries, i)));
+    atomic_store(&shaky[0].failing, true);
+    must(kith_replicas_search(r, b.queries.bytes, NEW, &search, hits, &report));
+    assert_int_equal(report.rows, N + NEW);
+    assert_int_equal(report.rows_searched, NEW);
+    for (uint32_t i = 0; i < NEW; i++) {
+        assert_true(hits[i * K].distance <= 0);
+        for (uint32_t j = 0; j < K; j++)
+            assert_true(hits[i * K + j].key >= N);
+    }
+    kith_replicas_close(r);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_killed_device_loses_nothing),
                                        cmocka_unit_test(a_hanging_device_is_given_up),
+                                       cmocka_unit_test(a_copy_says_what_it_waits_for),
                                        cmocka_unit_test(a_late_device_is_a_suspect),
                                        cmocka_unit_test(the_host_is_the_last_holder),
-                                       cmocka_unit_test(nobody_is_left)};
+                                       cmocka_unit_test(nobody_is_left),
+                                       cmocka_unit_test(new_rows_need_no_copy)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
