@@ -41,10 +41,10 @@
  * - Vectors are dense arrays of the store's row type, `dim` elements, no padding, aligned as C
  *   aligns that type. A query has the row type of the store, unless its options say f32.
  *
- * Threads: a store synchronises itself. Any number of threads may search one index at a time, each
- * with its own searcher or through kith_index_search, but not while its store is written to or the
- * index is built: calls that change either need the index to themselves. Different stores are
- * independent.
+ * Threads: stores and indexes synchronise themselves. Any number of threads may search one index,
+ * each with its own searcher or through kith_index_search, while others write to its store and one
+ * builds it: a search sees the state after one commit, the newest when it began. Open and close are
+ * alone, and a progress callback must not change what it hears of.
  *
  * Not promised: that the graph over f32, f16 and bf16 rows themselves (KITH_WALK_ROWS) is the same
  * bytes on every instruction set, as graphs over codes and over u8, i8 and b1 rows are; and that
@@ -121,8 +121,7 @@ typedef enum kith_metric {
     KITH_JACCARD  /* b1: 1 - common bits / bits in either; 0 when there is none in either */
 } kith_metric;
 
-/* "f32", "u8", ...; "l2sq", "ip", ...; NULL for an unknown value. And the reverse: KITH_EINVAL for
- * an unknown name. */
+/* "f32", "u8"; "l2sq", "ip"; NULL for an unknown value. The reverse: KITH_EINVAL (the name). */
 KITH_API const char *kith_type_name(kith_type type);
 KITH_API const char *kith_metric_name(kith_metric metric);
 KITH_API kith_status kith_type_parse(const char *name, kith_type *out);
@@ -233,9 +232,8 @@ KITH_API kith_status kith_store_del(kith_store *store, const void *key, size_t k
 KITH_API kith_status kith_store_del_u64(kith_store *store, uint64_t key);
 
 /* Puts n vectors that lie one after the other, in commits of some thousand. keys NULL means the
- * numbers from 0 to n-1. Each vector is checked before the first is put: bad input changes
- * nothing. When cancelled, or out of memory or disk half-way, the vectors before that point
- * stay. Errors: as commit, ECANCELLED. */
+ * numbers from 0 to n-1. All are checked before the first is put: bad input changes nothing. When
+ * cancelled, or out of memory or disk, those before stay. Errors: as commit, ECANCELLED. */
 KITH_API kith_status kith_store_load(kith_store *store, const uint64_t *keys, const void *vectors,
                                      size_t n, kith_progress_fn progress, void *user);
 
@@ -244,8 +242,8 @@ KITH_API kith_status kith_store_get(const kith_store *store, const void *key, si
                                     void *vector);
 KITH_API kith_status kith_store_get_u64(const kith_store *store, uint64_t key, void *vector);
 
-/* Copies the metadata of a key to `meta`, which has room for `room` bytes; *meta_len (may be
- * NULL) is how many there are. room 0 only asks. Errors: EINVAL (does not fit), ENOTFOUND. */
+/* Copies the metadata of a key to `meta`, which has room for `room` bytes; *meta_len (may be NULL)
+ * is how many there are. room 0 only asks. Errors: EINVAL (does not fit), ENOTFOUND. */
 KITH_API kith_status kith_store_get_meta(const kith_store *store, const void *key, size_t key_len,
                                          void *meta, size_t room, size_t *meta_len);
 
@@ -261,7 +259,7 @@ typedef struct kith_snapshot kith_snapshot;
 KITH_API kith_status kith_snapshot_open(kith_store *store, kith_snapshot **out);
 KITH_API void kith_snapshot_close(kith_snapshot *snapshot);
 
-/* Pointers into the store, valid until the snapshot is closed. */
+/* Pointers into the store, valid until the snapshot is closed, `key` until KITH_SET_META of it. */
 typedef struct kith_item {
     size_t size; /* set by the caller: sizeof(kith_item) */
     const void *key;
@@ -325,14 +323,14 @@ KITH_API kith_status kith_store_check(kith_store *store, int full, kith_progress
                                       void *user);
 
 /* Writes the state of now to a new file, while others write. Rows are numbered anew. Nothing is at
- * `path` until the copy is whole and on disk; a process that is killed meanwhile leaves a file
- * path.part-... behind, which may be deleted. Errors: EEXISTS, EIO, ENOMEM, ECANCELLED. */
+ * `path` until the copy is whole and on disk; a process that is killed leaves path.part-... behind,
+ * which may be deleted. Errors: EEXISTS, ECORRUPT, EIO, ENOMEM, ECANCELLED. */
 KITH_API kith_status kith_store_backup(kith_store *store, const char *path,
                                        kith_progress_fn progress, void *user);
 
-/* Gives dead space back: a new file takes the place of the old one; a power cut leaves one or the
- * other. Needs the store to itself: EBUSY while a snapshot or an index is open. Rows are numbered
- * anew. In memory it does nothing. Errors: EBUSY, EIO, ENOMEM, ECANCELLED. */
+/* Gives dead space back: a new file takes the place of the old one; a power cut leaves one of them.
+ * Needs the store to itself: EBUSY while a snapshot or an index is open, or its file was moved.
+ * Rows are numbered anew. In memory: nothing. Errors: EBUSY, ECORRUPT, EIO, ENOMEM, ECANCELLED. */
 KITH_API kith_status kith_store_compact(kith_store *store, kith_progress_fn progress, void *user);
 
 /* ---- Devices ----------------------------------------------------------------------------- */
@@ -375,7 +373,7 @@ typedef enum kith_index_kind {
 typedef enum kith_walk {
     KITH_WALK_AUTO, /* KITH_WALK_SQ8 of floats if codes of a sample find its neighbours, else rows.
                        The index, not its replicas, then walks an eighth of 256 dimensions or more,
-                       up to whole 64 (768: 128), if a trial after 16,384 rows finds it cheaper */
+                       up to whole 64, or 4 bits of all, if a trial at 16,384 rows says it pays */
     KITH_WALK_ROWS,
     KITH_WALK_SQ8, /* of f32, f16, bf16: 8 bits a dimension; the graph is built on them as well */
     KITH_WALK_SQ4, /* of all but b1: 4 bits; the graph is built on SQ8, or on u8 and i8 rows */
@@ -407,9 +405,10 @@ KITH_API kith_status kith_index_create(kith_store *store, const kith_index_optio
                                        kith_index **out);
 
 /* Brings the index up to the store: a graph gains every row that is not in it yet and loses those
- * that are dead, unless they are few; a device receives the rows. Rows put since the last build are
- * found all the same, by an exact scan beside the walk. A graph over codes, and over u8, i8 and b1
- * rows, depends on keys, vectors, their order and the options, not on threads or instruction sets.
+ * that are dead, unless they are few; a device receives the rows. Rows not linked yet are found all
+ * the same, by an exact scan beside the walk. Searches go on and wait for milliseconds at a time,
+ * longer where half of the rows are new and all are coded again. A graph over codes or u8, i8 and
+ * b1 rows depends on keys, vectors, their order and the options, not on threads or processors.
  * Errors: ENOMEM, EDEVICE, ECANCELLED (rows linked so far stay; a third dead: of a new graph). */
 KITH_API kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void *user);
 KITH_API void kith_index_close(kith_index *index);
@@ -418,22 +417,29 @@ KITH_API void kith_index_close(kith_index *index);
  * not be read; some hits in a thousand are then others. For long rows spread in few directions: a
  * trial decides, *spared (may be NULL) receives the share of distances it saved, and below 0.4 no
  * sketch is kept. Not saved; dropped by kith_index_build; not for f32_queries of integer rows, nor
- * replicas, which wait. Like a build, beside no search. Errors: EINVAL (flat, or no nodes), ENOMEM,
- * EUNSUPPORTED (4- or 1-bit walks; links not by l2sq of u8, i8 or codes of 192 bytes or more). */
+ * replicas, which wait. Errors: EINVAL (a flat index, or no nodes), ENOMEM, EUNSUPPORTED (4- or
+ * 1-bit walks; links not by l2sq of u8, i8 or codes of 192 bytes or more). */
 KITH_API kith_status kith_index_sketch(kith_index *index, float *spared);
 
-/* Keeps the graph of an index beside its store, in the file PATH.graph, and brings it back. It is
- * derived data: whatever happens to that file costs time and no vector. Saving syncs the store
- * first, and leaves the old file or the whole new one. A graph is loaded into an index that holds
- * no row yet; the index then has the options of the graph (m, ef_construction, alpha, seed, codes),
- * whatever it was made with. What was put, replaced or deleted since the graph was saved is found
- * and heeded: new rows are compared exactly, as always, until kith_index_build links them.
- * After a failure the index is as empty as before, answers exactly, and can be built and saved.
- * Errors: EINVAL (a flat index, a store in memory or read-only, rows that must be built first;
- * load: an index with rows, a graph of another store), ENOTFOUND (no such file), ECORRUPT,
- * EUNSUPPORTED (a file of another version or byte order), EIO, ENOMEM, ECANCELLED. */
+/* Keeps the graph of an index beside its store, in the file PATH.graph, and brings it back: derived
+ * data, whose loss costs time and no vector. Saving syncs the store first, and leaves the old file
+ * or the whole new one. A graph is loaded into an index that holds no row yet, which then has its
+ * options (m, ef_construction, alpha, seed, codes). What was put, replaced or deleted since it was
+ * saved is heeded: new rows are compared exactly until kith_index_build links them. After a failure
+ * the index is as before. Errors: EINVAL (a flat index, a store in memory or read-only, rows to be
+ * built first; load: an index with rows, a graph of another store), ENOTFOUND (no such file),
+ * ECORRUPT, EUNSUPPORTED (another version or byte order), EIO, ENOMEM, ECANCELLED. */
 KITH_API kith_status kith_index_save(kith_index *index, kith_progress_fn progress, void *user);
 KITH_API kith_status kith_index_load(kith_index *index, kith_progress_fn progress, void *user);
+
+/* As create and load in one, whatever the file is like: searches may begin at once. Rows that the
+ * graph lacks, all of them where it is missing, damaged or of another store, are linked by a thread
+ * of the index, which then saves the graph if the store can be written to; close stops it. wait
+ * returns what it ended with; *loaded (may be NULL) receives how the load went, and where that is
+ * a failure, kith_last_error() says why. Errors: as create; EINVAL (flat; wait: not from here). */
+KITH_API kith_status kith_index_open(kith_store *store, const kith_index_options *options,
+                                     kith_index **out);
+KITH_API kith_status kith_index_wait(kith_index *index, kith_status *loaded);
 
 /* Compares the graph file beside a store with its checksums. Errors: as load. */
 KITH_API kith_status kith_index_check_file(kith_store *store, kith_progress_fn progress,
@@ -477,9 +483,8 @@ typedef struct kith_search_stats {
 
 /* Answers nq queries that lie one after the other: hits + i*k holds the k hits of query i, nearest
  * first. `stats` (may be NULL) receives the sums over all queries. A flat index answers one call at
- * a time; further calls wait. Errors: EINVAL (k, NaN in a query, with its position; a flat index on
- * an OpenCL device that was not built), ENOMEM, EDEVICE, EUNSUPPORTED (of such a device: more
- * answers than it can give). */
+ * a time; others wait. Errors: EINVAL (k, NaN in a query, with its position; a flat index on OpenCL
+ * that was not built), ENOMEM, EDEVICE, EUNSUPPORTED (more answers than that device can give). */
 KITH_API kith_status kith_index_search(kith_index *index, const void *queries, size_t nq,
                                        const kith_search_options *options, kith_hit *hits,
                                        kith_search_stats *stats);
@@ -507,6 +512,7 @@ typedef struct kith_index_stats {
     uint64_t bytes;       /* memory beyond the store's */
     uint64_t digest;      /* hnsw: XXH3 of the graph: equal digests, equal graphs */
     uint32_t brief;       /* hnsw: dimensions of the codes that a trial chose; 0: it chose none */
+    uint32_t brief_bits;  /* and of each of them the bits: 8, or 4 of all */
 } kith_index_stats;
 
 /* Counts the links and hashes the whole graph: time in proportion to its size. */
@@ -587,15 +593,13 @@ KITH_API kith_status kith_replicas_submit(kith_replicas *replicas, const void *q
 KITH_API kith_status kith_replicas_poll(const kith_ticket *ticket, uint32_t *done);
 KITH_API kith_status kith_replicas_wait(kith_ticket *ticket, kith_replicas_report *report);
 
-/* Brings every copy up to the store and to the graph of the index, one after the other: searches
- * go on with the others. Call it after kith_index_build. Errors: as create; a copy whose device
- * fails is marked, and the rest go on. */
+/* Brings every copy up to the store and the graph of the index, one by one: searches go on with the
+ * others. Call it after kith_index_build. Errors: as create; copies that fail are marked. */
 KITH_API kith_status kith_replicas_refresh(kith_replicas *replicas, kith_progress_fn progress,
                                            void *user);
 
-/* Gives a further device a copy of the partition that needs one most, and takes a device's copies
- * away: its work is finished or given to others first. Errors: as create; ENOTFOUND (drop: a device
- * without copies), EINVAL (add: one that has them). */
+/* Gives a device a copy of the partition that needs one most, or takes a device's copies away: its
+ * work is done or given away first. Errors: as create; ENOTFOUND (it has none), EINVAL (some). */
 KITH_API kith_status kith_replicas_add(kith_replicas *replicas, const char *device);
 KITH_API kith_status kith_replicas_drop(kith_replicas *replicas, const char *device);
 
@@ -655,8 +659,7 @@ typedef struct kith_kernel_options {
     const char *cpu; /* the highest instruction set to use, NULL for the best there is */
 } kith_kernel_options;
 
-/* The defaults: queries of the rows' type. Errors: EINVAL (dimension, a type, a metric, or two that
- * do not go together), ENOMEM. */
+/* The defaults: queries of the rows' type. Errors: EINVAL (dimension, types, metric), ENOMEM. */
 KITH_API kith_kernel_options kith_kernel_defaults(uint32_t dim, kith_type type, kith_metric metric);
 KITH_API kith_status kith_kernel_open(const kith_kernel_options *options, kith_kernel **out);
 KITH_API void kith_kernel_close(kith_kernel *kernel); /* its queries first */
@@ -681,8 +684,8 @@ typedef struct kith_rows {
     uint32_t prefetch_lines; /* of each row of a gather, 64-byte lines fetched ahead: 0..64 */
 } kith_rows;
 
-/* One distance of two vectors, with the query and the side made anew: many are better asked for
- * together, below. Errors: EINVAL, ENOMEM (only for long vectors). */
+/* One distance, with the query and the side made anew: many are better asked for together, below.
+ * Errors: EINVAL, ENOMEM (only for long vectors). */
 KITH_API kith_status kith_kernel_distance(const kith_kernel *kernel, const void *query,
                                           const void *row, float *distance);
 
@@ -725,8 +728,8 @@ KITH_API kith_status kith_kernel_list(const char *cpu, size_t i, kith_kernel_inf
 /* ---- Codes -------------------------------------------------------------------------------- */
 
 /* Smaller rows: a codec learns from f32 rows where they lie and how wide they are, and turns each
- * element into 8, 4 or 1 bit. Distances of codes are estimates. Codes and sides are the same
- * bytes on every machine of one byte order, and for every number of threads. */
+ * element into 8, 4 or 1 bit. Distances are then estimates. Codes and sides are the same bytes on
+ * machines of one byte order, for every number of threads. */
 typedef enum kith_code {
     KITH_SQ8,     /* 8 bits an element, one scale for all dimensions: integer kernels. Under l2sq
                      a query is cut at the range of the codes */
@@ -748,10 +751,9 @@ typedef struct kith_codec_options {
 KITH_API kith_codec_options kith_codec_defaults(uint32_t dim, kith_code code, kith_metric metric);
 
 /* Learns centres and scales from n rows of f32, `stride` bytes apart (0: without padding), of
- * which it looks at no more than 65536, evenly spread. An element four times larger than any of
- * 255 rows in 256 is an outlier and does not widen the range; the rest of the range is the one
- * with the least squared error. Errors: EINVAL (no rows, NaN or infinity with its row and
- * position; under cosine a norm beyond f32), ENOMEM. */
+ * which it looks at no more than 65536, evenly spread. An element four times larger than any of 255
+ * rows in 256 is an outlier; the range is the one with the least squared error of the others.
+ * Errors: EINVAL (no rows, NaN or infinity with its place; cosine: a norm beyond f32), ENOMEM. */
 KITH_API kith_status kith_codec_train(const kith_codec_options *options, const float *rows,
                                       size_t stride, size_t n, kith_codec **out);
 KITH_API void kith_codec_close(kith_codec *codec);
@@ -770,27 +772,25 @@ typedef struct kith_codec_info {
 KITH_API kith_status kith_codec_stat(const kith_codec *codec, kith_codec_info *out);
 
 /* The codes of n rows, `code_stride` bytes apart (0: without padding), and the side of each, which
- * kernels need. Within its range an element is off by at most half a step after a decode, beyond it
- * is cut. Every row is checked before the first code is written. Errors: EINVAL (a stride, NaN or
- * infinity with its row and position; under cosine a norm beyond f32), ENOMEM. */
+ * kernels need. A decode is off by at most half a step within the range; beyond, elements are cut.
+ * All rows are checked first. Errors: EINVAL (a stride; rows as in training), ENOMEM. */
 KITH_API kith_status kith_codec_encode(const kith_codec *codec, const float *rows, size_t stride,
                                        size_t n, uint32_t threads, void *codes, size_t code_stride,
                                        kith_side *sides);
 
-/* What n codes stand for, dim floats each, without padding; under cosine vectors of about unit
- * length. Only KITH_SQ1 reads the sides, and only there may they not be NULL. Errors: EINVAL. */
+/* What n codes stand for, dim floats each, without padding; under cosine of about unit length. Only
+ * KITH_SQ1 reads the sides, and only there may they not be NULL. Errors: EINVAL. */
 KITH_API kith_status kith_codec_decode(const kith_codec *codec, const void *codes,
                                        size_t code_stride, const kith_side *sides, size_t n,
                                        float *rows);
 
-/* Writes the codec as saved_bytes bytes, and reads it from them, on a machine of the same byte
- * order. Errors: ECORRUPT (bytes that are no codec, or not as they were written), ENOMEM. */
+/* Writes and reads the codec as saved_bytes bytes, on machines of one byte order. Errors: ECORRUPT
+ * (bytes that are no codec, or not as they were written), ENOMEM. */
 KITH_API kith_status kith_codec_save(const kith_codec *codec, void *bytes);
 KITH_API kith_status kith_codec_load(const void *bytes, size_t length, kith_codec **out);
 
-/* A kernel over codes as its rows: queries are f32, distances in units of the rows that were
- * encoded. The codec must outlive it. Errors: EINVAL, ENOMEM; its kith_kernel_distance and
- * kith_kernel_fill_sides are EUNSUPPORTED. */
+/* A kernel over codes as its rows: f32 queries, distances in units of the rows encoded. The codec
+ * must outlive it. Its _distance and _fill_sides are EUNSUPPORTED. Errors: EINVAL, ENOMEM. */
 KITH_API kith_status kith_kernel_open_codec(const kith_codec *codec, const char *cpu,
                                             kith_kernel **out);
 

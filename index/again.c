@@ -89,12 +89,14 @@ static kith_status link_some(ki_builder *b, const ways *w, const uint32_t *rows,
     kith_status status = KITH_OK;
     bool full = false;
     ki_batch_begin(b);
+    ki_build_shut(b);
     while (!status && b->rows < limit && *done < count) {
         status = add_row(b, w, rows[*done], &full);
         if (status || full)
             break;
         ++*done;
     }
+    ki_build_open(b);
     for (uint32_t l = 0; l < KI_LAYERS_MAX; l++) /* none of these sees the others as its batch */
         b->begin[l] = b->graph->layer[l].count;
     kith_status linked = b->rows ? ki_batch_link(b) : KITH_OK;

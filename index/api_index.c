@@ -91,6 +91,7 @@ kith_status kith_index_create(kith_store *store, const kith_index_options *optio
     pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     pthread_rwlock_init(&index->gate, &attributes);
     pthread_rwlockattr_destroy(&attributes);
+    ki_turnstile_init(&index->turnstile);
     ki_kernels_fill(features, &index->kernels);
     index->kernel = &index->kernels.at[store->options.metric][store->options.type];
     ki_store_pin(store->engine);
@@ -106,12 +107,25 @@ void kith_index_close(kith_index *index)
 {
     if (!index)
         return;
+    ki_mender_close(index->mender);
     ki_replicas_close_left(index, true);
     ki_graph_close(index->graph);
     ki_flat_close(index->flat);
     ki_store_unpin(index->store->engine);
+    ki_turnstile_destroy(&index->turnstile);
     pthread_rwlock_destroy(&index->gate);
     ki_free(index);
+}
+
+void ki_index_exchange_begin(kith_index *index)
+{
+    ki_turnstile_shut(&index->turnstile);
+}
+
+void ki_index_exchange_end(kith_index *index)
+{
+    index->exchanges++;
+    ki_turnstile_open(&index->turnstile);
 }
 
 static double seconds_now(void)
@@ -129,30 +143,55 @@ kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void 
     index->builds++;
     kith_status status =
         index->graph ? ki_index_link(index, progress, user) : ki_flat_refresh(index->flat);
-    pthread_rwlock_unlock(&index->gate);
+    ki_turnstile_shut(&index->turnstile);
     index->build_seconds += seconds_now() - start;
     index->build_threads = threads ? threads : ki_processor_count();
+    ki_turnstile_open(&index->turnstile);
+    pthread_rwlock_unlock(&index->gate);
     return status;
 }
 
+static void stat_graph(const kith_index *index, kith_index_stats *stats)
+{
+    const ki_graph *graph = index->graph;
+    stats->threads = index->build_threads;
+    stats->build_seconds = index->build_seconds;
+    if (!graph)
+        return;
+    stats->nodes = graph->layer[0].nodes;
+    stats->links = ki_graph_link_total(graph);
+    stats->layers = graph->layers;
+    stats->bytes = ki_graph_bytes(graph);
+    stats->digest = ki_graph_digest(graph);
+    stats->brief = ki_graph_is_brief(graph) ? graph->brief->dim : 0;
+    if (stats->brief)
+        stats->brief_bits = graph->brief->shape.code == KITH_SQ4 ? 4 : 8;
+}
+
+/* Goes in like a search, so a build that is under way can be asked how far it is. */
 kith_status kith_index_stat(const kith_index *index, kith_index_stats *out)
 {
-    kith_index_stats stats = {.threads = index->build_threads,
-                              .build_seconds = index->build_seconds};
-    if (index->graph) {
-        stats.nodes = index->graph->layer[0].nodes;
-        stats.links = ki_graph_link_total(index->graph);
-        stats.layers = index->graph->layers;
-        stats.bytes = ki_graph_bytes(index->graph);
-        stats.digest = ki_graph_digest(index->graph);
-        stats.brief = ki_graph_is_brief(index->graph) ? index->graph->brief->dim : 0;
-    } else {
+    ki_turnstile *turnstile = (ki_turnstile *)&index->turnstile; /* no part of what is const */
+    kith_index_stats stats = {0};
+    ki_pass pass = {0};
+    ki_turnstile_join(turnstile, &pass);
+    ki_turnstile_enter(turnstile, &pass);
+    stat_graph(index, &stats);
+    ki_turnstile_exit(&pass);
+    ki_turnstile_leave(turnstile, &pass);
+    if (index->flat)
         ki_flat_stat(index->flat, &stats.nodes, &stats.bytes);
-    }
     return ki_write_result(&stats, sizeof stats, out);
 }
 
+/* Between two batches a graph has nodes that nobody links to yet: a build is waited for. */
 kith_status kith_index_check(const kith_index *index)
 {
-    return index->graph ? ki_graph_check(index->graph) : KITH_OK;
+    pthread_rwlock_t *gate = (pthread_rwlock_t *)&index->gate;
+    if (!index->graph)
+        return KITH_OK;
+    pthread_rwlock_rdlock(gate);
+    const kith_status status = ki_graph_check(index->graph);
+    pthread_rwlock_unlock(gate);
+    return status;
 }

@@ -2,9 +2,8 @@
  *
  * May include everything of index/, kernels/ and kv/. Codes that links are chosen by are opened
  * before the first node and stay for the life of the graph; brief ones may come at any time: those
- * that were asked for by name, and, where the walk was left to choose, those of fewer dimensions
- * that a trial on the finished graph found worth it. A trial that was lost is held again when the
- * graph has twice as many nodes.
+ * that were asked for by name, and, where the walk was left to choose, those that a trial on the
+ * finished graph found worth it. A trial is held again when the graph has twice as many nodes.
  */
 #include "index/brief.h"
 #include "index/build.h"
@@ -14,9 +13,6 @@
 
 /* The least share of true neighbours among those by codes; 0.99 and more is usual. */
 #define FAITHFUL 0.9
-
-/* How much cheaper a walk over fewer dimensions must be than one over all. */
-#define WORTH 1.1
 
 static bool is_float(kith_type type)
 {
@@ -95,7 +91,10 @@ static kith_status choose_codes(kith_index *index, ki_workers *workers)
             index->options.walk = KITH_WALK_ROWS;
         return status;
     }
+    ki_index_exchange_begin(index);
+    codes->turnstile = &index->turnstile;
     ki_graph_measure(index->graph, codes);
+    ki_index_exchange_end(index);
     return KITH_OK;
 }
 
@@ -112,45 +111,56 @@ static kith_status shorten_by_name(kith_index *index, ki_workers *workers)
     return status ? status : ki_graph_shorten(index->graph, brief, workers);
 }
 
+/* What takes long is done: searches that come now walk over brief codes. */
+static void walk_brief(kith_index *index)
+{
+    ki_index_exchange_begin(index);
+    ki_graph_walk_brief(index->graph);
+    ki_index_exchange_end(index);
+}
+
+/* And these over what a trial chose. */
+static void take_brief(kith_index *index, ki_codes *brief)
+{
+    ki_index_exchange_begin(index);
+    ki_graph_take_brief(index->graph, brief);
+    ki_index_exchange_end(index);
+}
+
 static bool may_try(const kith_index *index)
 {
     const ki_graph *graph = index->graph;
     return index->options.walk == KITH_WALK_AUTO && graph->codes && !graph->codes->shape.reduced &&
-           graph->dim >= KI_BRIEF_LEAST && graph->dim <= KI_BRIEF_MOST &&
-           graph->layer[0].nodes >= KI_BRIEF_ROWS && graph->layer[0].nodes / 2 >= graph->tried;
+           graph->dim >= KI_BRIEF_LEAST && graph->layer[0].nodes >= KI_BRIEF_ROWS &&
+           graph->layer[0].nodes / 2 >= graph->tried;
 }
 
-/* Codes of fewer dimensions, kept if they are worth it, and tried again with twice the nodes. The
- * graph is whole without: where memory for a trial is short, the next build holds it. */
+/* Shorter codes, kept if they are worth it, and tried again with twice the nodes. Where memory for
+ * a trial is short the graph stays as it is, and the next build holds one. */
 static kith_status try_brief(kith_index *index, ki_workers *workers)
 {
     ki_graph *graph = index->graph;
-    ki_codes *brief = graph->brief;
-    double gain = 0;
-    kith_status status = KITH_OK;
-    if (!brief) {
-        status = ki_codes_open_brief(graph->codes, ki_brief_dims(graph->dim),
-                                     &index->kernels.at[KITH_IP][KI_I8], &brief);
-        if (!status)
-            status = ki_graph_shorten(graph, brief, workers);
-    }
-    if (!status)
-        status = ki_brief_try(graph, brief, &index->kernels, workers, &gain);
-    if (!status)
-        graph->tried = graph->layer[0].nodes;
-    if (status || gain < WORTH)
-        ki_graph_lengthen(graph);
-    return status == KITH_ENOMEM ? KITH_OK : status;
+    ki_codes *best = NULL;
+    const kith_status status = ki_brief_choose(graph, &index->kernels, workers, &best);
+    if (status)
+        return status == KITH_ENOMEM ? KITH_OK : status;
+    graph->tried = graph->layer[0].nodes;
+    if (best != graph->brief)
+        take_brief(index, best);
+    return KITH_OK;
 }
 
 kith_status ki_index_shorten(kith_index *index, ki_workers *workers)
 {
     const kith_walk walk = index->options.walk;
+    kith_status status = KITH_OK;
     if (walk == KITH_WALK_SQ4 || walk == KITH_WALK_SQ1)
-        return shorten_by_name(index, workers);
-    if (index->graph->brief)
-        return ki_graph_shorten(index->graph, index->graph->brief, workers);
-    return KITH_OK;
+        status = shorten_by_name(index, workers);
+    else if (index->graph->brief)
+        status = ki_graph_shorten(index->graph, index->graph->brief, workers);
+    if (!status && index->graph->brief)
+        walk_brief(index);
+    return status;
 }
 
 void ki_index_measure(const kith_index *index, ki_build_options *out)
@@ -162,10 +172,41 @@ void ki_index_measure(const kith_index *index, ki_build_options *out)
     out->sift = index->kernels.sift;
 }
 
+/* Rows that come have neither brief codes nor sketches until all are linked. */
+static void walk_plainly(kith_index *index)
+{
+    ki_index_exchange_begin(index);
+    index->graph->brief_ready = false;
+    ki_sketch_close(index->graph->sketch);
+    index->graph->sketch = NULL;
+    ki_index_exchange_end(index);
+}
+
+/* Rows that a writer puts from here on wait for the next build: they have no codes. */
+static bool is_anything_coded(const kith_index *index, uint32_t *rows)
+{
+    const ki_codes *codes = index->graph->codes;
+    *rows = codes ? codes->count : 0;
+    return *rows || !is_float(index->store->options.type) || index->options.walk == KITH_WALK_ROWS;
+}
+
+static kith_status link_rows(kith_index *index, ki_workers *workers, ki_build_options *options)
+{
+    if (!is_anything_coded(index, &options->rows))
+        return KITH_OK;
+    ki_index_measure(index, options);
+    walk_plainly(index);
+    kith_status status = ki_graph_build(index->graph, options);
+    kith_status shortened = ki_index_shorten(index, workers);
+    status = status ? status : shortened;
+    return !status && may_try(index) ? try_brief(index, workers) : status;
+}
+
 kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *user)
 {
     ki_build_options options = {.threads = index->options.threads,
                                 .passes = index->options.passes,
+                                .turnstile = &index->turnstile,
                                 .progress = progress,
                                 .user = user};
     ki_workers *workers = NULL;
@@ -174,17 +215,8 @@ kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *us
         status = choose_codes(index, workers);
     if (!status)
         status = ki_graph_encode(index->graph, workers);
-    if (!status) {
-        ki_index_measure(index, &options);
-        index->graph->brief_ready = false;
-        ki_sketch_close(index->graph->sketch);
-        index->graph->sketch = NULL;
-        status = ki_graph_build(index->graph, &options);
-        kith_status shortened = ki_index_shorten(index, workers);
-        status = status ? status : shortened;
-        if (!status && may_try(index))
-            status = try_brief(index, workers);
-    }
+    if (!status)
+        status = link_rows(index, workers, &options);
     ki_workers_close(workers);
     return status;
 }

@@ -17,6 +17,17 @@ static kith_status check_index(const kith_index *index, const char *what)
     return KITH_OK;
 }
 
+static kith_status save(const ki_graph *graph, const ki_shape *shape, kith_progress_fn progress,
+                        void *user)
+{
+    if (graph->loose_count)
+        return ki_fail(KITH_EINVAL,
+                       "%u rows have changed under the graph since it was saved; build the index "
+                       "before it is saved again",
+                       graph->loose_count);
+    return ki_graph_save(graph, shape, progress, user);
+}
+
 kith_status kith_index_save(kith_index *index, kith_progress_fn progress, void *user)
 {
     kith_status status = check_index(index, "save");
@@ -25,13 +36,10 @@ kith_status kith_index_save(kith_index *index, kith_progress_fn progress, void *
             ki_fail(KITH_EINVAL, "the store was opened read-only: no graph is saved beside it");
     if (status)
         return status;
-    const ki_graph *graph = index->graph;
-    if (graph->loose_count)
-        return ki_fail(KITH_EINVAL,
-                       "%u rows have changed under the graph since it was saved; build the index "
-                       "before it is saved again",
-                       graph->loose_count);
-    return ki_graph_save(graph, ki_store_shape(index->store->engine), progress, user);
+    pthread_rwlock_rdlock(&index->gate);
+    status = save(index->graph, ki_store_shape(index->store->engine), progress, user);
+    pthread_rwlock_unlock(&index->gate);
+    return status;
 }
 
 /* What codes that were just opened had learnt. */
@@ -76,8 +84,10 @@ static kith_status load_brief(const ki_graph_reader *reader, const kith_index *i
 {
     if (!reader->head.brief || !graph->codes || index->options.walk != KITH_WALK_AUTO)
         return KITH_OK;
-    kith_status status = ki_codes_open_brief(graph->codes, reader->head.brief,
-                                             &index->kernels.at[KITH_IP][KI_I8], &graph->brief);
+    const kith_code code = (kith_code)reader->head.brief_code;
+    kith_status status =
+        ki_codes_open_brief(graph->codes, code, code == KITH_SQ4 ? 0 : reader->head.brief,
+                            &index->kernels.at[KITH_IP][KI_I8], &graph->brief);
     return status ? status : load_lesson(reader, KI_PART_BRIEF, graph->brief);
 }
 
@@ -100,14 +110,22 @@ static kith_status open_like(const ki_graph_reader *reader, const kith_index *in
     return status ? status : load_brief(reader, index, *out);
 }
 
+/* Another graph, with what the options say of it. */
+static void exchange(kith_index *index, ki_graph *graph, const kith_index_options *options)
+{
+    ki_index_exchange_begin(index);
+    index->graph = graph;
+    index->options = *options;
+    ki_index_exchange_end(index);
+}
+
 /* The loaded graph takes the place of the empty one, or neither changes. */
 static kith_status adopt(kith_index *index, ki_graph *graph, ki_workers *workers)
 {
     const kith_index_options before = index->options;
-    kith_index_options *o = &index->options;
+    kith_index_options next = before, *o = &next;
     const kith_walk asked = o->walk;
     ki_graph *empty = index->graph;
-    index->graph = graph;
     o->m = graph->m;
     o->ef_construction = graph->ef_construction;
     o->alpha = graph->alpha;
@@ -117,28 +135,26 @@ static kith_status adopt(kith_index *index, ki_graph *graph, ki_workers *workers
     if (graph->layers && o->walk != KITH_WALK_SQ4 && o->walk != KITH_WALK_SQ1)
         o->walk = !graph->codes ? KITH_WALK_ROWS : asked == KITH_WALK_AUTO ? asked : KITH_WALK_SQ8;
     graph->tried = graph->layer[0].nodes;
+    if (graph->codes)
+        graph->codes->turnstile = &index->turnstile;
+    exchange(index, graph, &next);
     kith_status status = ki_index_shorten(index, workers);
-    if (status) {
-        index->graph = empty;
-        index->options = before;
-    }
+    if (status)
+        exchange(index, empty, &before);
     ki_graph_close(status ? graph : empty);
     return status;
 }
 
-kith_status kith_index_load(kith_index *index, kith_progress_fn progress, void *user)
+static kith_status load(kith_index *index, kith_progress_fn progress, void *user)
 {
     ki_graph_reader reader;
     ki_workers *workers = NULL;
     ki_graph *graph = NULL;
-    kith_status status = check_index(index, "load");
-    if (!status && index->graph->seen)
-        status = ki_fail(KITH_EINVAL,
-                         "the index holds %u rows already; a graph is loaded into an "
-                         "empty one",
-                         index->graph->seen);
-    if (!status)
-        status = ki_graph_reader_open(index->store->engine, &reader);
+    if (index->graph->seen)
+        return ki_fail(KITH_EINVAL,
+                       "the index holds %u rows already; a graph is loaded into an empty one",
+                       index->graph->seen);
+    kith_status status = ki_graph_reader_open(index->store->engine, &reader);
     if (status)
         return status;
     status = ki_workers_open(index->options.threads, &workers);
@@ -147,14 +163,23 @@ kith_status kith_index_load(kith_index *index, kith_progress_fn progress, void *
     if (!status)
         status = ki_graph_fill(&reader, graph, workers, progress, user);
     ki_graph_reader_close(&reader);
-    pthread_rwlock_wrlock(&index->gate);
-    index->builds++;
     if (!status)
         status = adopt(index, graph, workers);
     else
         ki_graph_close(graph);
-    pthread_rwlock_unlock(&index->gate);
     ki_workers_close(workers);
+    return status;
+}
+
+kith_status kith_index_load(kith_index *index, kith_progress_fn progress, void *user)
+{
+    kith_status status = check_index(index, "load");
+    if (status)
+        return status;
+    pthread_rwlock_wrlock(&index->gate);
+    index->builds++;
+    status = load(index, progress, user);
+    pthread_rwlock_unlock(&index->gate);
     return status;
 }
 

@@ -54,14 +54,16 @@ static kith_status advance(const ki_search_batch *b, lane *l, size_t *next, size
     return status ? status : begin_next(b, l, next, last);
 }
 
-static kith_status walk_job(void *context, uint32_t worker, size_t first, size_t last)
+static kith_status walk_all(const ki_search_batch *b, uint32_t worker, size_t first, size_t last)
 {
-    const ki_search_batch *b = context;
     lane lanes[KI_LANES];
     size_t next = first, busy = 0;
     kith_status status = KITH_OK;
     for (size_t i = 0; i < KI_LANES && !status; i++) {
         lanes[i].searcher = b->searchers[worker * KI_LANES + i];
+        status = ki_searcher_follow(lanes[i].searcher);
+    }
+    for (size_t i = 0; i < KI_LANES && !status; i++) {
         status = begin_next(b, &lanes[i], &next, last);
         busy += lanes[i].busy;
     }
@@ -76,15 +78,41 @@ static kith_status walk_job(void *context, uint32_t worker, size_t first, size_t
     return status;
 }
 
+/* Inside for a run of queries, and out between two: a build that waits to go on waits no longer. */
+static void go_in(const ki_search_batch *b, uint32_t worker)
+{
+    kith_searcher *s = b->searchers[worker * KI_LANES];
+    ki_turnstile_enter(&s->index->turnstile, &s->pass);
+}
+
+static void go_out(const ki_search_batch *b, uint32_t worker)
+{
+    ki_turnstile_exit(&b->searchers[worker * KI_LANES]->pass);
+}
+
+static kith_status walk_job(void *context, uint32_t worker, size_t first, size_t last)
+{
+    const ki_search_batch *b = context;
+    go_in(b, worker);
+    const kith_status status = walk_all(b, worker, first, last);
+    go_out(b, worker);
+    return status;
+}
+
 static kith_status region_of_query(void *context, uint32_t worker, size_t query, uint32_t layer,
                                    uint64_t *region)
 {
     const ki_search_batch *b = context;
     kith_searcher *s = b->searchers[worker * KI_LANES];
+    go_in(b, worker);
     const ki_graph *graph = s->index->graph;
-    kith_status status = ki_walker_reserve(&s->walker, graph->layer[0].count);
+    kith_status status = ki_searcher_follow(s);
     if (!status)
+        status = ki_walker_reserve(&s->walker, graph->layer[0].count);
+    *region = 0;
+    if (!status && layer < graph->layers) /* a build since may have begun a new graph */
         *region = ki_walk_region(&s->walker, graph, layer, b->queries + query * b->query_bytes);
+    go_out(b, worker);
     return status;
 }
 
@@ -97,13 +125,15 @@ static size_t grain(size_t nq, const ki_workers *crew)
 
 kith_status ki_search_all(ki_search_batch *walks, size_t nq, ki_workers *crew)
 {
-    const ki_graph *graph = walks->searchers[0]->index->graph;
     kith_status status = KITH_OK;
+    go_in(walks, 0);
+    const uint32_t layer = ki_order_layer(walks->searchers[0]->index->graph, nq);
+    go_out(walks, 0);
     walks->order = NULL;
-    if (ki_order_pays(graph, nq))
+    if (layer)
         walks->order = ki_alloc(nq * sizeof *walks->order); /* without, as they came */
     if (walks->order)
-        status = ki_order(graph, region_of_query, walks, nq, crew, walks->order);
+        status = ki_order(layer, region_of_query, walks, nq, crew, walks->order);
     if (!status)
         status = ki_workers_run(crew, nq, grain(nq, crew), walk_job, walks);
     ki_free(walks->order);
@@ -172,8 +202,10 @@ static kith_status search_flat(const batch *b, size_t nq, kith_search_stats *sta
     status = ki_queries_to_bits(type, store->options.dim, &queries, &bits);
     if (!status)
         status = ki_flat_search(b->index->flat, &queries, b->walks.k, ranked);
+    ki_store_read_lock(store->engine);
     for (size_t i = 0; i < nq * b->walks.k && !status; i++)
         ki_fill_hit(store, ranked[i].row, ranked[i].distance, &b->hits[i]);
+    ki_store_read_unlock(store->engine);
     stats->distances = nq * ki_store_live_count(store->engine);
     ki_free(ranked);
     ki_free(bits);

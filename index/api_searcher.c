@@ -1,16 +1,13 @@
-/* api_searcher.c - a searcher: made from options, and one query answered with it.
+/* api_searcher.c - a searcher: made from options, and the public call of one query.
  *
- * A graph answers from its walk; where that was over codes the nearest are ranked again by their
- * rows. Rows that were put since the last build are measured one and all, and ranked together with
- * what was found. Deleted rows are passed over when the pool is read out; they do not count towards
- * ef. Hits are written last of all, when nothing can fail any more.
+ * May include everything of index/, kernels/ and kv/. Its scratch follows the index: when a build
+ * or a load has chosen to measure something else, the next search makes it anew. Hits are written
+ * last of all, when nothing can fail any more.
  */
 #include "index/searcher.h"
 #include "index/checks.h"
-#include "kernels/keys.h"
-#include <math.h>
 
-enum { SCAN_BLOCK = 256, K_MOST = 65536, PREFETCH_MOST = 64, RERANK_MOST = 1000 };
+enum { K_MOST = 65536, PREFETCH_MOST = 64, RERANK_MOST = 1000 };
 
 kith_search_options kith_search_defaults(uint32_t k)
 {
@@ -49,22 +46,6 @@ kith_type ki_query_type(const kith_index *index, const kith_search_options *opti
 bool ki_is_mixed(const kith_index *index, const kith_search_options *options)
 {
     return ki_query_type(index, options) != index->store->options.type;
-}
-
-void ki_fill_hit(const kith_store *store, uint32_t row, double distance, kith_hit *out)
-{
-    const void *key;
-    size_t key_len;
-    *out = (kith_hit){.row = row, .distance = (float)distance};
-    if (store->options.keys == KITH_KEYS_U64 && ki_store_key(store->engine, row, &key, &key_len))
-        memcpy(&out->key, key, sizeof out->key);
-}
-
-/* The width of the walk. */
-static uint32_t width(const kith_searcher *s)
-{
-    const kith_search_options *options = &s->options;
-    return options->ef > options->k || s->graph_only ? options->ef : options->k;
 }
 
 /* ---- making one ---- */
@@ -106,14 +87,16 @@ static kith_status open_walker(kith_searcher *s, ki_pairing pairing)
                                  .kernels = &s->kernels,
                                  .codes = codes,
                                  .dim = index->store->options.dim,
-                                 .pool_capacity = width(s),
-                                 .hop_places = most > SCAN_BLOCK ? most : SCAN_BLOCK,
+                                 .pool_capacity = ki_search_width(s),
+                                 .hop_places = most > KI_SCAN_BLOCK ? most : KI_SCAN_BLOCK,
                                  .prefetch_lines =
                                      wanted == UINT32_MAX ? KI_PREFETCH_LINES : wanted};
     if (codes) {
         options.kernel = &s->kernels.at[codes->metric][codes->pairing];
         options.pairing = codes->pairing;
         options.dim = codes->dim;
+        if (wanted == UINT32_MAX && codes->shape.code == KITH_SQ4)
+            options.prefetch_lines = KI_PREFETCH_LINES_SQ4;
     }
     kith_status status = ki_walker_open(&options, &s->walker);
     return status ? status : ki_walker_reserve(&s->walker, index->graph->layer[0].count);
@@ -135,11 +118,12 @@ static kith_status open_searcher(kith_searcher *s)
     const kith_store_options *so = &s->index->store->options;
     const ki_pairing pairing = ki_pairing_of(so->type, ki_is_mixed(s->index, &s->options));
     const bool codes = codes_of(s) != NULL;
+    s->exchanges = s->index->exchanges;
     s->kernel = &s->kernels.at[so->metric][pairing];
     s->mode = codes ? KITH_MODE_CODES : KITH_MODE_ROWS;
     kith_status status = open_walker(s, pairing);
     if (!status && codes)
-        status = ki_searcher_open_ranker(s, pairing, width(s));
+        status = ki_searcher_open_ranker(s, pairing, ki_search_width(s));
     if (!status && !(s->answers = ki_alloc(s->options.k * sizeof *s->answers)))
         status = ki_no_memory("a searcher", s->options.k * sizeof *s->answers);
     if (!status)
@@ -173,7 +157,10 @@ kith_status ki_searcher_open(kith_index *index, const kith_search_options *optio
     s->options = *options;
     s->graph_only = graph_only;
     ki_kernels_fill(features, &s->kernels);
+    ki_turnstile_join(&index->turnstile, &s->pass);
+    ki_turnstile_enter(&index->turnstile, &s->pass);
     kith_status status = open_searcher(s);
+    ki_turnstile_exit(&s->pass);
     if (status)
         kith_searcher_close(s);
     else
@@ -192,148 +179,48 @@ void kith_searcher_close(kith_searcher *searcher)
 {
     if (!searcher)
         return;
+    ki_turnstile_leave(&searcher->index->turnstile, &searcher->pass);
     close_scratch(searcher);
     ki_free(searcher);
 }
 
-/* A build or a load since may have chosen to measure something else. */
-static kith_status follow_index(kith_searcher *s)
+/* From one that keeps nothing of it. */
+static void move_scratch(kith_searcher *from, kith_searcher *to)
 {
-    if (s->walker.codes == codes_of(s) && s->walker.sketcher.sketch == sketch_of(s))
+    to->walker = from->walker;
+    to->ranker = from->ranker;
+    to->between = from->between;
+    to->answers = from->answers;
+    from->walker = (ki_walker){0};
+    from->ranker = from->between = (ki_ranker){0};
+    from->answers = NULL;
+}
+
+/* A build or a load since may have chosen to measure something else. What was counted stays. */
+kith_status ki_searcher_follow(kith_searcher *s)
+{
+    if (s->exchanges == s->index->exchanges)
         return KITH_OK;
-    kith_searcher before = *s;
-    s->walker = (ki_walker){0};
-    s->ranker = s->between = (ki_ranker){0};
-    s->answers = NULL;
+    const uint64_t exchanges = s->exchanges;
+    kith_searcher before = {.mode = s->mode};
+    move_scratch(s, &before);
     kith_status status = open_searcher(s);
-    close_scratch(status ? s : &before);
-    if (status)
-        *s = before;
-    return status;
+    if (status) {
+        close_scratch(s);
+        move_scratch(&before, s);
+        s->mode = before.mode;
+        s->exchanges = exchanges;
+        return status;
+    }
+    s->walker.distances = before.walker.distances;
+    s->walker.hops = before.walker.hops;
+    s->walker.sketches = before.walker.sketches;
+    s->ranker.reranks = before.ranker.reranks;
+    close_scratch(&before);
+    return KITH_OK;
 }
 
 /* ---- one query ---- */
-
-/* Does every node stand for a live row as it is? No row died at all, or all that did were taken out
- * of the graph: it has as many nodes as there are live rows. */
-static bool may_all_be_hits(const ki_graph *graph, const ki_store *engine)
-{
-    const uint64_t live = ki_store_live_count(engine), rows = ki_store_rows(engine);
-    const bool through = graph->seen == rows && !graph->loose_count;
-    return !graph->usable && (live == rows || (through && live == graph->layer[0].nodes));
-}
-
-kith_status ki_search_begin(kith_searcher *s, const void *query)
-{
-    ki_graph *graph = s->index->graph;
-    const ki_store *engine = s->index->store->engine;
-    ki_walker *w = &s->walker;
-    uint32_t key;
-    if (s->graph_only)
-        w->live = s->live;
-    else
-        w->live = may_all_be_hits(graph, engine) ? NULL : ki_store_live(engine);
-    w->usable = graph->usable;
-    ki_pool_clear(&w->pool);
-    w->pool.capacity = width(s);
-    if (!w->codes || w->codes->codec)
-        ki_walker_aim(w, query);
-    if (s->mode != KITH_MODE_ROWS)
-        ki_searcher_aim_ranker(s, query);
-    if (!graph->layers)
-        return KITH_OK;
-    kith_status status = ki_walker_reserve(w, graph->layer[0].count);
-    if (status)
-        return status;
-    const uint32_t start = ki_walk_descend(w, graph, 0, &key);
-    return ki_walk_begin(w, &graph->layer[0], start, key, width(s));
-}
-
-/* A live row, by its distance, into the pool that ranks. */
-static kith_status offer(kith_searcher *s, uint64_t entry)
-{
-    if (s->mode == KITH_MODE_ROWS)
-        return ki_walker_offer(&s->walker, entry);
-    ki_pool_offer(&s->ranker.pool, entry);
-    return KITH_OK;
-}
-
-/* Rows that came after the last build: compared one and all. */
-static kith_status scan_tail(kith_searcher *s, uint32_t first, uint32_t last)
-{
-    kith_status status = KITH_OK;
-    ki_walker *w = &s->walker;
-    const bool ranked = s->mode != KITH_MODE_ROWS;
-    const ki_query *query = ranked ? &s->ranker.query : &w->query;
-    ki_pool *pool = ranked ? &s->ranker.pool : &w->pool;
-    const uint64_t *live = ki_store_live(s->index->store->engine);
-    const ki_row_set set = ki_store_row_set(s->index->store->engine, &s->index->store->options);
-    for (; first < last && !status; first += SCAN_BLOCK) {
-        const uint32_t n = last - first < SCAN_BLOCK ? last - first : SCAN_BLOCK;
-        s->kernel->range(query, &set.rows, first, n, w->keys);
-        w->distances += n;
-        for (uint32_t i = 0; i < n && !status; i++)
-            if (w->keys[i] <= ki_pool_bound(pool) && ki_is_live(live, first + i))
-                status = offer(s, ki_pool_entry(w->keys[i], first + i));
-    }
-    return status;
-}
-
-/* Rows below that the graph does not hold as they are: a few, measured by their numbers. */
-static kith_status scan_loose(kith_searcher *s)
-{
-    const ki_graph *graph = s->index->graph;
-    ki_walker *w = &s->walker;
-    const bool ranked = s->mode != KITH_MODE_ROWS;
-    const ki_query *query = ranked ? &s->ranker.query : &w->query;
-    const uint64_t *live = ki_store_live(s->index->store->engine);
-    const ki_row_set set = ki_store_row_set(s->index->store->engine, &s->index->store->options);
-    kith_status status = KITH_OK;
-    for (uint32_t first = 0; first < graph->loose_count && !status; first += SCAN_BLOCK) {
-        const uint32_t left = graph->loose_count - first, n = left < SCAN_BLOCK ? left : SCAN_BLOCK;
-        const uint32_t *ids = graph->loose + first;
-        s->kernel->gather(query, &set.rows, ids, n, w->keys);
-        w->distances += n;
-        for (uint32_t i = 0; i < n && !status; i++)
-            if (ki_is_live(live, ids[i]))
-                status = offer(s, ki_pool_entry(w->keys[i], ids[i]));
-    }
-    return status;
-}
-
-kith_status ki_search_end(kith_searcher *s, uint64_t *answers)
-{
-    const kith_store *store = s->index->store;
-    ki_walker *w = &s->walker;
-    const ki_row_set set = ki_store_row_set(store->engine, &store->options);
-    ki_walk_forget_strangers(w);
-    if (s->mode != KITH_MODE_ROWS)
-        ki_searcher_rank(s, &set.rows);
-    kith_status status = s->graph_only ? KITH_OK : scan_loose(s);
-    if (!status && !s->graph_only)
-        status = scan_tail(s, s->index->graph->seen, ki_store_rows(store->engine));
-    if (status)
-        return status;
-    if (s->mode != KITH_MODE_ROWS)
-        ki_pool_answers(&s->ranker.pool, NULL, s->options.k, answers);
-    else
-        ki_pool_answers(&w->pool, w->live, s->options.k, answers);
-    return KITH_OK;
-}
-
-size_t ki_fill_hits(const kith_searcher *s, const uint64_t *answers, kith_hit *hits)
-{
-    size_t found = 0;
-    for (uint32_t i = 0; i < s->options.k; i++) {
-        const bool empty = answers[i] == UINT64_MAX;
-        const uint32_t row = empty ? UINT32_MAX : (uint32_t)answers[i];
-        const double distance =
-            empty ? INFINITY : ki_key_distance(s->kernel->form, (uint32_t)(answers[i] >> 32));
-        ki_fill_hit(s->index->store, row, distance, &hits[i]);
-        found += !empty;
-    }
-    return found;
-}
 
 static kith_status search_one(kith_searcher *s, const void *query)
 {
@@ -354,12 +241,15 @@ kith_status kith_searcher_search(kith_searcher *searcher, const void *query, kit
     if (!status)
         status = ki_check_vector(so->metric, ki_query_type(searcher->index, &searcher->options),
                                  so->dim, query, "query", 0);
-    if (!status)
-        status = follow_index(searcher);
+    if (status)
+        return status;
+    ki_turnstile_enter(&searcher->index->turnstile, &searcher->pass);
+    status = ki_searcher_follow(searcher);
     const uint64_t distances = w->distances, hops = w->hops, reranks = searcher->ranker.reranks;
     const uint64_t sketches = w->sketches;
     if (!status)
         status = search_one(searcher, query);
+    ki_turnstile_exit(&searcher->pass);
     if (status)
         return status;
     const size_t n = ki_fill_hits(searcher, searcher->answers, hits);

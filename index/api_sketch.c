@@ -35,6 +35,14 @@ static kith_status check_graph(const kith_index *index, const ki_build_options *
     return KITH_OK;
 }
 
+/* Searches beside the trial may use them from then on, or must do without. */
+static void hang(kith_index *index, ki_sketch *sketch)
+{
+    ki_index_exchange_begin(index);
+    index->graph->sketch = sketch;
+    ki_index_exchange_end(index);
+}
+
 /* Distances of a few searches for rows of the graph, with these sketches or without. */
 static kith_status count_distances(kith_index *index, ki_sketch *sketch, uint64_t *distances)
 {
@@ -47,7 +55,7 @@ static kith_status count_distances(kith_index *index, ki_sketch *sketch, uint64_
     kith_hit hits[NEAR];
     uint32_t met = 0;
     options.ef = WIDTH;
-    index->graph->sketch = sketch;
+    hang(index, sketch);
     kith_status status = kith_searcher_create(index, &options, NULL, &searcher);
     for (uint32_t row = 0; row < graph->seen && !status; row++) {
         if (graph->level[row] == KI_ABSENT || met++ % step)
@@ -66,7 +74,7 @@ static kith_status try_sketch(kith_index *index, ki_sketch *sketch, double *spar
     kith_status status = count_distances(index, NULL, &without);
     if (!status)
         status = count_distances(index, sketch, &with);
-    index->graph->sketch = before;
+    hang(index, before);
     *spared = without ? 1 - (double)with / (double)without : 0;
     return status;
 }
@@ -76,10 +84,8 @@ static kith_status make_sketch(kith_index *index, kith_type type, ki_sketch **ou
     ki_workers *workers = NULL;
     ki_sketch *sketch = NULL;
     kith_status status = ki_workers_open(index->options.threads, &workers);
-    if (!status) {
-        ki_graph_follow_rows(index->graph);
+    if (!status)
         status = ki_sketch_learn(index->graph, &index->kernels, type, workers, &sketch);
-    }
     ki_workers_close(workers);
     if (!status)
         status = try_sketch(index, sketch, spared);
@@ -103,8 +109,9 @@ static kith_status replace_sketch(kith_index *index, double *spared)
         status = make_sketch(index, measured.type, &sketch, spared);
     if (status)
         return status;
-    ki_sketch_close(index->graph->sketch);
-    index->graph->sketch = sketch;
+    ki_sketch *before = index->graph->sketch;
+    hang(index, sketch);
+    ki_sketch_close(before);
     return KITH_OK;
 }
 

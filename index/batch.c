@@ -121,8 +121,9 @@ static kith_status region_of_row(void *context, uint32_t worker, size_t i, uint3
 
 static kith_status order_batch(ki_builder *b)
 {
-    if (ki_order_pays(b->graph, b->rows))
-        return ki_order(b->graph, region_of_row, b, b->rows, b->workers, b->order);
+    const uint32_t layer = ki_order_layer(b->graph, b->rows);
+    if (layer)
+        return ki_order(layer, region_of_row, b, b->rows, b->workers, b->order);
     for (uint32_t i = 0; i < b->rows; i++)
         b->order[i].number = i;
     return KITH_OK;

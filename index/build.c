@@ -1,7 +1,7 @@
 /* build.c - the builder: batches against a graph that stands still, no locks, one result.
  *
  * Rows are linked in batches (the shape of ParlayANN, Manohar et al., PPoPP 2024). For a batch,
- *   1. every row gets its nodes, without links: nobody can reach them yet;
+ *   1. every row gets its nodes, without links: nobody can reach them yet (add_rows);
  *   2. in parallel, every new node walks the graph of the batches before, looks at the other new
  *      nodes one by one, and drafts its links (batch.c);
  *   3. layer by layer, one thread collects the links back (link.c), then all edit lists, each
@@ -11,6 +11,9 @@
  * on rows, keys and options alone: not on the number of threads, nor on who was faster. Since keys
  * of u8, i8 and b1 rows are exact integers, or one of them divided in a fixed order, not on the
  * instruction set either.
+ *
+ * Searches may go on meanwhile, at the turnstile: step 2, which takes most of the time, changes
+ * nothing that they read, and for the others, a thousand rows' worth of links at most, they wait.
  *
  * Batches grow with the graph, up to a 64th of it: comparing with the whole batch then costs a
  * few percent of a walk. No batch adds more nodes to a layer than the layer has, and the first
@@ -168,11 +171,10 @@ size_t ki_build_key(const ki_builder *b, uint32_t row, void *key)
 }
 
 /* Step 1. A failure cuts the batch short; what was added before it will be linked. */
-static kith_status begin_batch(ki_builder *b, uint32_t table_rows)
+static kith_status add_rows(ki_builder *b, uint32_t table_rows)
 {
     ki_graph *graph = b->graph;
     uint32_t limit = ki_batch_limit(graph);
-    ki_batch_begin(b);
     while (b->rows < limit && graph->seen < table_rows) {
         unsigned char key[KI_KEY_MAX];
         uint32_t row = graph->seen;
@@ -194,6 +196,17 @@ static kith_status begin_batch(ki_builder *b, uint32_t table_rows)
     return KITH_OK;
 }
 
+static kith_status begin_batch(ki_builder *b, uint32_t table_rows)
+{
+    ki_batch_begin(b);
+    ki_build_shut(b);
+    const kith_status status = add_rows(b, table_rows);
+    if (!b->rows) /* all of them dead: nothing waits to be linked */
+        b->graph->linked = b->graph->seen;
+    ki_build_open(b);
+    return status;
+}
+
 static kith_status grant_job(void *context, uint32_t worker, size_t first, size_t last)
 {
     ki_builder *b = context;
@@ -205,11 +218,10 @@ static kith_status grant_job(void *context, uint32_t worker, size_t first, size_
     return KITH_OK;
 }
 
-/* Steps 2 to 4. Nodes that others walk over get their own links when all walks are done. */
-kith_status ki_batch_link(ki_builder *b)
+/* Steps 3 and 4. Nodes that others walk over get their own links when all walks are done. */
+static kith_status link_drafts(ki_builder *b, kith_status status)
 {
     ki_graph *graph = b->graph;
-    kith_status status = ki_batch_draft(b);
     for (uint32_t i = 0; i < b->draft_count && !status; i++)
         if (b->drafts[i].again)
             ki_draft_write(&graph->layer[b->drafts[i].layer], &b->drafts[i]);
@@ -223,6 +235,16 @@ kith_status ki_batch_link(ki_builder *b)
         graph->layers = b->highest;
         graph->entry = b->highest_id;
     }
+    graph->linked = graph->seen;
+    return status;
+}
+
+kith_status ki_batch_link(ki_builder *b)
+{
+    kith_status status = ki_batch_draft(b);
+    ki_build_shut(b);
+    status = link_drafts(b, status);
+    ki_build_open(b);
     return status;
 }
 
@@ -249,12 +271,24 @@ static kith_status link_new(ki_builder *b, uint32_t table_rows)
     return status;
 }
 
-/* Rows that are through are loose no more, also when others remain. One that died has no node. */
-static kith_status link_loose(ki_builder *b)
+/* A walk beside the build may meet loose rows that were linked just now: they are compared as loose
+ * ones until all are through, so their nodes must not count. */
+static kith_status mark_loose(ki_graph *graph)
 {
-    ki_graph *graph = b->graph;
-    uint32_t done = 0;
-    kith_status status = ki_build_again(b, graph->loose, graph->loose_count, &done);
+    const size_t words = (size_t)graph->seen / 64 + 1, bytes = words * sizeof *graph->usable;
+    if (graph->usable)
+        return KITH_OK;
+    graph->usable = ki_zalloc(bytes); /* every node is usable: loose rows have none by now */
+    if (!graph->usable)
+        return ki_no_memory("the rows of a graph that changed", bytes);
+    for (uint32_t row = 0; row < graph->seen; row++)
+        graph->usable[row / 64] |= (uint64_t)(graph->level[row] != KI_ABSENT) << (row % 64);
+    return KITH_OK;
+}
+
+/* Rows that are through are loose no more, also when others remain. One that died has no node. */
+static void forget_loose(ki_graph *graph, uint32_t done)
+{
     for (uint32_t i = 0; i < done && graph->usable; i++)
         if (graph->level[graph->loose[i]] != KI_ABSENT)
             graph->usable[graph->loose[i] / 64] |= UINT64_C(1) << (graph->loose[i] % 64);
@@ -266,6 +300,19 @@ static kith_status link_loose(ki_builder *b)
         graph->usable = NULL;
         graph->loose = NULL;
     }
+}
+
+static kith_status link_loose(ki_builder *b)
+{
+    uint32_t done = 0;
+    ki_build_shut(b);
+    kith_status status = mark_loose(b->graph);
+    ki_build_open(b);
+    if (!status)
+        status = ki_build_again(b, b->graph->loose, b->graph->loose_count, &done);
+    ki_build_shut(b);
+    forget_loose(b->graph, done);
+    ki_build_open(b);
     return status;
 }
 
@@ -285,11 +332,13 @@ static kith_status link_twice(ki_builder *b, uint32_t start)
 
 kith_status ki_graph_build(ki_graph *graph, const ki_build_options *options)
 {
-    const uint32_t table_rows = options->only ? options->rows : ki_store_rows(graph->engine);
+    const uint32_t table_rows = options->rows ? options->rows : ki_store_rows(graph->engine);
     uint32_t start;
     ki_builder b;
-    ki_graph_follow_rows(graph);
     kith_status status = open_builder(graph, options, &b);
+    ki_build_shut(&b);
+    ki_graph_follow_rows(graph);
+    ki_build_open(&b);
     if (!status)
         status = ki_build_unlink(&b);
     start = graph->seen;

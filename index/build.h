@@ -1,8 +1,10 @@
-/* build.h - bringing a graph up to its table: see build.c. May include graph.h and workers.h. */
+/* build.h - bringing a graph up to its table: see build.c. May include graph.h, turnstile.h
+ * and workers.h. */
 #ifndef KI_BUILD_H
 #define KI_BUILD_H
 
 #include "index/graph.h"
+#include "index/turnstile.h"
 #include "index/workers.h"
 
 typedef struct ki_build_options {
@@ -10,10 +12,11 @@ typedef struct ki_build_options {
     ki_sift_fn sift;
     kith_type type;
     kith_metric metric;
-    uint32_t threads;     /* 0: all */
-    uint32_t passes;      /* 2: rows that are new are linked once more in the end */
-    const uint64_t *only; /* a bit a row: the others are passed over; NULL: none is */
-    uint32_t rows;        /* with `only`: rows from here on are not looked at */
+    uint32_t threads;        /* 0: all */
+    uint32_t passes;         /* 2: rows that are new are linked once more in the end */
+    const uint64_t *only;    /* a bit a row: the others are passed over; NULL: none is */
+    uint32_t rows;           /* rows from here on are not looked at; 0: all that there are */
+    ki_turnstile *turnstile; /* shut while what searches read is changed; NULL: nobody searches */
     kith_progress_fn progress;
     void *user;
 } ki_build_options;

@@ -32,6 +32,17 @@ typedef struct ki_builder {
     ki_wishes wishes;
 } ki_builder;
 
+/* Around changes of what searches beside the build read. */
+static inline void ki_build_shut(const ki_builder *builder)
+{
+    ki_turnstile_shut(builder->options->turnstile);
+}
+
+static inline void ki_build_open(const ki_builder *builder)
+{
+    ki_turnstile_open(builder->options->turnstile);
+}
+
 /* An empty batch, for nodes with ids from those that layers have now. */
 void ki_batch_begin(ki_builder *builder);
 

@@ -34,13 +34,13 @@ kith_status ki_codes_open(const ki_codes_shape *shape, ki_codes **out)
     return status;
 }
 
-kith_status ki_codes_open_brief(const ki_codes *source, uint32_t reduced, const ki_kernel *project,
-                                ki_codes **out)
+kith_status ki_codes_open_brief(const ki_codes *source, kith_code code, uint32_t reduced,
+                                const ki_kernel *project, ki_codes **out)
 {
     const ki_codes_shape shape = {.type = KITH_I8,
                                   .metric = source->metric,
                                   .dim = source->dim,
-                                  .code = KITH_SQ8,
+                                  .code = code,
                                   .reduced = reduced};
     kith_status status = ki_codes_open(&shape, out);
     if (status)
@@ -139,13 +139,19 @@ static size_t wide_bytes(const ki_codes *codes)
 
 /* ---- Learning ---- */
 
+/* A writer may put more at any time, of which a source has no codes yet. */
+static uint32_t rows_to_code(const ki_codes *codes, const ki_store *engine)
+{
+    return codes->source ? codes->source->count : ki_store_rows(engine);
+}
+
 /* Rows at even steps through the live ones; under ip with SQ8 each with its opposite, so that
  * their mean, the codec's centre, is zero. */
 static uint32_t copy_sample(const ki_codes *codes, const ki_store *engine, void *wide,
                             uint32_t most, bool opposites, float *sample)
 {
     const ki_slab *slab = slab_of(codes, engine);
-    const uint32_t rows = ki_store_rows(engine), dim = codes->dim;
+    const uint32_t rows = rows_to_code(codes, engine), dim = codes->dim;
     const uint64_t live = ki_store_live_count(engine), step = (live + most - 1) / most;
     uint32_t n = 0;
     uint64_t met = 0;
@@ -221,7 +227,7 @@ static kith_status learn(ki_codes *next, const ki_store *engine, ki_workers *wor
 /* Rows that have no code yet but after a load, which begins with the codes of all. */
 static uint32_t newcomers(const ki_codes *codes, const ki_store *engine)
 {
-    return codes->count ? ki_store_rows(engine) - codes->count : 0;
+    return codes->count ? rows_to_code(codes, engine) - codes->count : 0;
 }
 
 static bool must_learn(const ki_codes *codes, const ki_store *engine)
@@ -278,7 +284,7 @@ static kith_status code_rows(ki_codes *codes, const ki_store *engine, uint32_t f
 kith_status ki_codes_follow(ki_codes *codes, const ki_store *engine, ki_workers *workers,
                             bool *renewed)
 {
-    const uint32_t rows = ki_store_rows(engine);
+    const uint32_t rows = rows_to_code(codes, engine);
     *renewed = false;
     kith_status status = ki_slab_grow(&codes->slab, rows);
     if (status || !ki_store_live_count(engine))
@@ -290,6 +296,7 @@ kith_status ki_codes_follow(ki_codes *codes, const ki_store *engine, ki_workers 
     if (status)
         return status;
     if (anew) {
+        ki_turnstile_shut(codes->turnstile);
         next.count = next.came = 0;
         next.learnt = (uint32_t)ki_store_live_count(engine);
         next.lessons++;
@@ -302,10 +309,14 @@ kith_status ki_codes_follow(ki_codes *codes, const ki_store *engine, ki_workers 
         if (anew)
             forget(codes);
         *codes = before;
+        if (anew)
+            ki_turnstile_open(codes->turnstile);
         return status;
     }
-    if (anew)
+    if (anew) {
         forget(&before);
+        ki_turnstile_open(codes->turnstile);
+    }
     codes->count = rows;
     *renewed = anew;
     return KITH_OK;
@@ -340,7 +351,7 @@ const void *ki_codes_query(const ki_codes *codes, const ki_kernel *project, cons
     const places p = places_of(codes);
     unsigned char *at = scratch;
     ki_codec_query *query = (void *)(at + p.query);
-    const kith_type type = f32 ? KITH_F32 : codes->shape.type;
+    const kith_type type = f32 && !codes->source ? KITH_F32 : codes->shape.type;
     if (codes->source)
         vector = ki_codes_query(codes->source, project, vector, f32, scratch);
     const float *wide = spread_out(codes, project, type, vector, at + p.wide);

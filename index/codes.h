@@ -1,22 +1,23 @@
 /* codes.h - short rows that stand for a store's rows while a graph is built or walked.
  *
- * May include kernels/, codec_object.h, lines.h, workers.h and kv/. The one idea: whatever a row is
- * made of, it is first spread out as floats (under cosine of unit length, so that l2sq of codes
- * orders as the angle does; with a projection fewer than the row has) and those are quantised by a
- * codec. Codes are integers, so a graph over them is the same on every machine. What is found is
- * ranked again by the rows themselves; see rank.h.
+ * May include kernels/, codec_object.h, lines.h, turnstile.h, workers.h and kv/. The one idea:
+ * whatever a row is made of, it is first spread out as floats (under cosine of unit length, so that
+ * l2sq of codes orders as the angle does; with a projection fewer than the row has) and those are
+ * quantised by a codec. Codes are integers, so a graph over them is the same on every machine. What
+ * is found is ranked again by the rows themselves; see rank.h.
  *
  * KITH_SQ8 codes are rows and queries alike: a build measures code against code. That wants a codec
  * whose steps mean the same on both sides, so under ip it has no centre.
  *
- * Codes may be coded once more, in fewer dimensions: their *source* is then other codes, of 8 bits,
- * whose projection is one of integers (lines.h).
+ * Codes may be coded once more, in fewer dimensions or fewer bits: their *source* is then other
+ * codes, of 8 bits, and a projection of these is one of integers (lines.h).
  */
 #ifndef KI_CODES_H
 #define KI_CODES_H
 
 #include "index/codec_object.h"
 #include "index/lines.h"
+#include "index/turnstile.h"
 #include "index/workers.h"
 #include "kv/store.h"
 
@@ -36,8 +37,10 @@ struct ki_codes {
     const ki_kernel *project; /* of rows of a source: ip of i8 */
     kith_codec *codec;        /* NULL until something was learnt */
     float *projection;        /* dim lines of `reduced` floats; NULL without */
-    ki_lines lines;           /* the same as integers, with a source */
+    ki_lines lines;           /* the same as integers, with a source as well */
     ki_slab slab;             /* of row r the code, with its side data */
+    ki_turnstile *turnstile;  /* of those who read codes at any time; shut while all are coded
+                                 anew. NULL: nobody does */
     uint32_t count;           /* rows below this have codes */
     uint32_t learnt;          /* rows there were when the codec was learnt */
     uint32_t lessons;         /* how often something was learnt, or loaded: each is another code */
@@ -52,10 +55,10 @@ struct ki_codes {
 kith_status ki_codes_open(const ki_codes_shape *shape, ki_codes **out);
 void ki_codes_close(ki_codes *codes); /* accepts NULL */
 
-/* Codes of KITH_SQ8 of codes of KITH_SQ8, in `reduced` dimensions. Both must outlive *out: the
+/* Codes of codes of KITH_SQ8, in `reduced` dimensions, or for 0 in all. Both must outlive *out: the
  * source, and the kernel of ip of i8. */
-kith_status ki_codes_open_brief(const ki_codes *source, uint32_t reduced, const ki_kernel *project,
-                                ki_codes **out);
+kith_status ki_codes_open_brief(const ki_codes *source, kith_code code, uint32_t reduced,
+                                const ki_kernel *project, ki_codes **out);
 
 /* Gives every row of the store that has no code one. Learns first where nothing was learnt, or
  * where half of the rows there are came since: then *renewed is set and every row has a new code. A

@@ -79,7 +79,7 @@ kith_status ki_codes_load(ki_codes *codes, const void *bytes, size_t length)
         memcpy(projection, from + length - matrix, matrix);
     if (!status)
         status = check_projection(projection, matrix / sizeof *projection);
-    if (!status && codes->source)
+    if (!status && codes->source && matrix)
         status = ki_lines_open(projection, shape->dim, shape->reduced, &lines);
     if (status) {
         kith_codec_close(codec);

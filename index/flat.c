@@ -5,7 +5,8 @@
  * are asked for in excess and dropped, and rounded keys are ranked again (rerank.c). So a search
  * sees every write, and its answer is the same on every device.
  *
- * One search at a time: devices promise no more.
+ * One search at a time: devices promise no more. Writers go on beside it, so liveness is copied
+ * when a search begins: it sees the rows of one moment.
  */
 #include "index/flat.h"
 #include "index/host.h"
@@ -25,6 +26,8 @@ struct ki_flat {
     uint32_t given;      /* rows that the device holds are below this */
     uint64_t given_live; /* how many of them were live */
     bool built;          /* on a device: it holds `given` rows, be it none */
+    uint64_t *live;      /* of the moment that a search or a refresh sees, a bit a row */
+    uint32_t live_room;  /* words */
     double largest_norm; /* of rows below norm_rows */
     uint32_t norm_rows;
     pthread_mutex_t mutex; /* one search at a time */
@@ -75,13 +78,51 @@ void ki_flat_close(ki_flat *flat)
         flat->device->ops->drop_rows(flat->rows);
     flat->device->ops->close(flat->device);
     ki_workers_close(flat->workers);
+    ki_free(flat->live);
     pthread_mutex_destroy(&flat->mutex);
     ki_free(flat);
 }
 
-static uint64_t live_below(const ki_store *engine, uint32_t rows)
+static kith_status make_room(ki_flat *flat, uint32_t words)
 {
-    const uint64_t *live = ki_store_live(engine);
+    if (flat->live && words <= flat->live_room)
+        return KITH_OK;
+    const uint32_t room = words + words / 8 + 1;
+    uint64_t *live = ki_alloc(room * sizeof *live);
+    if (!live)
+        return ki_no_memory("which rows live", room * sizeof *live);
+    ki_free(flat->live);
+    flat->live = live;
+    flat->live_room = room;
+    return KITH_OK;
+}
+
+static uint32_t words_of(uint32_t rows)
+{
+    return (rows + 63) / 64;
+}
+
+/* The rows as of one commit, with liveness of their own. */
+static kith_status see_moment(ki_flat *flat, ki_row_set *set)
+{
+    kith_status status = make_room(flat, words_of(ki_store_rows(flat->engine)));
+    bool seen = false;
+    while (!status && !seen) {
+        ki_store_read_lock(flat->engine);
+        *set = ki_store_row_set(flat->engine, &flat->store);
+        seen = words_of(set->count) <= flat->live_room;
+        if (seen)
+            memcpy(flat->live, set->live, words_of(set->count) * sizeof *flat->live);
+        ki_store_read_unlock(flat->engine);
+        if (!seen) /* a writer was quicker */
+            status = make_room(flat, words_of(set->count));
+    }
+    set->live = flat->live;
+    return status;
+}
+
+static uint64_t live_below(const uint64_t *live, uint32_t rows)
+{
     uint64_t count = 0;
     for (uint32_t i = 0; i < rows / 64; i++)
         count += (uint64_t)__builtin_popcountll(live[i]);
@@ -90,9 +131,8 @@ static uint64_t live_below(const ki_store *engine, uint32_t rows)
     return count;
 }
 
-kith_status ki_flat_refresh(ki_flat *flat)
+static kith_status give_rows(ki_flat *flat, const ki_row_set *set)
 {
-    ki_row_set set = ki_store_row_set(flat->engine, &flat->store);
     ki_device_rows *rows = NULL;
     if (flat->rows)
         flat->device->ops->drop_rows(flat->rows);
@@ -100,16 +140,27 @@ kith_status ki_flat_refresh(ki_flat *flat)
     flat->given = 0;
     flat->given_live = 0;
     flat->built = false; /* the device may have no room for old and new rows side by side */
-    if (set.count) {
-        kith_status status = flat->device->ops->put_rows(flat->device, &set, &rows);
+    if (set->count) {
+        kith_status status = flat->device->ops->put_rows(flat->device, set, &rows);
         if (status)
             return status;
     }
     flat->built = true;
     flat->rows = rows;
-    flat->given = set.count;
-    flat->given_live = live_below(flat->engine, set.count);
+    flat->given = set->count;
+    flat->given_live = live_below(set->live, set->count);
     return KITH_OK;
+}
+
+kith_status ki_flat_refresh(ki_flat *flat)
+{
+    ki_row_set set;
+    pthread_mutex_lock(&flat->mutex);
+    kith_status status = see_moment(flat, &set);
+    if (!status)
+        status = give_rows(flat, &set);
+    pthread_mutex_unlock(&flat->mutex);
+    return status;
 }
 
 /* Merges the answers of newer rows into those of the device, in place: both ascending. */
@@ -210,14 +261,16 @@ static kith_status answer_chunk(ki_flat *flat, const ki_row_set *set, const ki_r
 }
 
 /* On the host the rows are where they are: a view of them as of now is all the device needs. */
-static kith_status see_rows_now(ki_flat *flat, uint32_t k, uint32_t *want)
+static kith_status see_rows_now(ki_flat *flat, uint32_t k, ki_row_set *set, uint32_t *want)
 {
-    kith_status status = flat->on_host ? ki_flat_refresh(flat) : KITH_OK;
+    kith_status status = see_moment(flat, set);
+    if (!status && flat->on_host)
+        status = give_rows(flat, set);
     if (!status && !flat->built)
         status = ki_fail(KITH_EINVAL, "the device holds no rows yet; build the index first");
     if (status)
         return status;
-    uint64_t dead = flat->given_live - live_below(flat->engine, flat->given);
+    uint64_t dead = flat->given_live - live_below(set->live, flat->given);
     uint64_t most = flat->device->ops->max_k(flat->device);
     uint64_t wanted = (keys_are_exact(flat) ? k : ki_rank_wanted(k)) + dead;
     if (wanted > most)
@@ -246,8 +299,8 @@ kith_status ki_flat_search(ki_flat *flat, const ki_queries *queries, uint32_t k,
     flat->kernel = &flat->kernels->at[flat->store.metric][queries->pairing];
     uint32_t want = 0;
     uint64_t *answers = NULL;
-    kith_status status = see_rows_now(flat, k, &want);
-    ki_row_set set = ki_store_row_set(flat->engine, &flat->store);
+    ki_row_set set;
+    kith_status status = see_rows_now(flat, k, &set, &want);
     size_t chunk = queries->count < CHUNK ? queries->count : CHUNK;
     size_t bytes = chunk * ((size_t)want + 1) * sizeof *answers;
     if (!status && !(answers = ki_alloc(bytes)))

@@ -55,8 +55,10 @@ typedef struct ki_graph {
     uint32_t layers; /* in use; 0 while empty */
     uint32_t entry;  /* an id of the highest layer */
     ki_arena level_arena;
-    uint8_t *level; /* of each row that was seen: highest layer, or KI_ABSENT */
-    uint32_t seen;  /* rows below this were offered to the graph */
+    uint8_t *level;  /* of each row that was seen: highest layer, or KI_ABSENT */
+    uint32_t seen;   /* rows below this were offered to the graph */
+    uint32_t linked; /* and below this every walk can reach them: behind `seen` only while a build
+                        drafts the links of a batch */
     uint32_t m, ef_construction;
     float alpha;
     uint64_t seed;
@@ -116,15 +118,22 @@ void ki_graph_borrow(ki_graph *graph, const ki_graph *lender);
  * the graph is then as it was. */
 kith_status ki_graph_encode(ki_graph *graph, ki_workers *workers);
 
-/* The same for brief codes, which the graph owns from the first call on. Searches may use them when
- * this succeeded after the last build. */
+/* The same for brief codes, which the graph owns from the first call on. When this succeeded after
+ * the last build, searches may walk over them from ki_graph_walk_brief on. */
 kith_status ki_graph_shorten(ki_graph *graph, ki_codes *brief, ki_workers *workers);
-void ki_graph_lengthen(ki_graph *graph); /* without brief codes again */
+void ki_graph_walk_brief(ki_graph *graph);
 
-/* Is it walked over codes of 8 bits that have fewer dimensions than those of its links? */
+/* Those that it has, or others that have a code for every row, for searches from now on; it owns
+ * them, and what it had in their place is closed. NULL: it is without again. */
+void ki_graph_take_brief(ki_graph *graph, ki_codes *brief);
+
+/* Hangs the view of brief codes into the layers, and nothing else. NULL: none. */
+void ki_graph_look(ki_graph *graph, const ki_codes *brief);
+
+/* Is it walked over codes that a trial chose? They are made of the codes of its links. */
 static inline bool ki_graph_is_brief(const ki_graph *graph)
 {
-    return graph->brief_ready && graph->brief->shape.code == KITH_SQ8;
+    return graph->brief_ready && graph->brief->source;
 }
 
 /* The row that an id of a layer stands for. */

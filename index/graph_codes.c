@@ -52,25 +52,33 @@ kith_status ki_graph_encode(ki_graph *graph, ki_workers *workers)
     return graph->codes ? ki_codes_follow(graph->codes, graph->engine, workers, &renewed) : KITH_OK;
 }
 
+void ki_graph_look(ki_graph *graph, const ki_codes *brief)
+{
+    for (uint32_t l = 0; l < KI_LAYERS_MAX; l++)
+        graph->layer[l].brief = brief ? view(&brief->slab, brief->dim) : (ki_rows){0};
+}
+
 kith_status ki_graph_shorten(ki_graph *graph, ki_codes *brief, ki_workers *workers)
 {
     bool renewed;
     graph->brief = brief;
     graph->brief_ready = false;
     kith_status status = ki_codes_follow(brief, graph->engine, workers, &renewed);
-    if (status || !brief->codec)
-        return status;
-    for (uint32_t l = 0; l < KI_LAYERS_MAX; l++)
-        graph->layer[l].brief = view(&brief->slab, brief->dim);
-    graph->brief_ready = true;
-    return KITH_OK;
+    if (!status && brief->codec)
+        ki_graph_look(graph, brief);
+    return status;
 }
 
-void ki_graph_lengthen(ki_graph *graph)
+void ki_graph_walk_brief(ki_graph *graph)
 {
-    ki_codes_close(graph->brief);
-    graph->brief = NULL;
-    graph->brief_ready = false;
-    for (uint32_t l = 0; l < KI_LAYERS_MAX; l++)
-        graph->layer[l].brief = (ki_rows){0};
+    graph->brief_ready = graph->brief && graph->brief->codec;
+}
+
+void ki_graph_take_brief(ki_graph *graph, ki_codes *brief)
+{
+    if (graph->brief != brief)
+        ki_codes_close(graph->brief);
+    graph->brief = brief;
+    graph->brief_ready = brief != NULL;
+    ki_graph_look(graph, brief);
 }

@@ -48,6 +48,15 @@ static kith_status check_sections(const ki_graph_head *head, uint64_t file_bytes
     return KITH_OK;
 }
 
+static bool is_brief_good(const ki_graph_head *head)
+{
+    const bool halved = head->brief_code == KITH_SQ4;
+    if (!head->brief || !head->codes || head->reduced)
+        return !head->brief && !head->brief_code;
+    return halved ? head->brief == head->dim
+                  : head->brief_code == KITH_SQ8 && head->brief <= head->dim;
+}
+
 static kith_status check_numbers(const ki_graph_head *head)
 {
     if (head->m < KI_M_MIN || head->m > KI_M_MAX || head->ef_construction < 1 ||
@@ -55,8 +64,7 @@ static kith_status check_numbers(const ki_graph_head *head)
         return damaged("its options");
     if (head->seen > KI_MAX_ROWS || head->layers > KI_LAYERS_MAX ||
         head->codes > (uint32_t)KITH_SQ8 + 1 || head->reduced > head->dim ||
-        (head->reduced && !head->codes) ||
-        (head->brief && (!head->codes || head->reduced || head->brief > head->dim)))
+        (head->reduced && !head->codes) || !is_brief_good(head))
         return damaged("its counts");
     if (!has(head, KI_PART_STAMPS, 0, (uint64_t)head->seen * 8) ||
         !has(head, KI_PART_LEVELS, 0, head->seen) ||
@@ -119,7 +127,9 @@ kith_status ki_graph_reader_open(const ki_store *engine, ki_graph_reader *out)
     kith_status status = ki_graph_path(ki_store_path(engine), "", &path);
     if (status)
         return status;
-    out->file = out->vfs->open(out->vfs->user, path, KI_VFS_READ_ONLY);
+    do
+        out->file = out->vfs->open(out->vfs->user, path, KI_VFS_READ_ONLY);
+    while (out->file < 0 && errno == EINTR);
     if (out->file < 0)
         status = ki_fail(errno == ENOENT ? KITH_ENOTFOUND : KITH_EIO, "%s cannot be opened: %s",
                          path, strerror(errno));

@@ -21,7 +21,7 @@ typedef enum ki_graph_part {
     KI_PART_KEPT,
     KI_PART_DOWN,
     KI_PART_CODES, /* what was learnt for the codes that links were chosen by */
-    KI_PART_BRIEF  /* and for those of fewer dimensions, where a trial chose them */
+    KI_PART_BRIEF  /* and for the shorter ones that a trial chose */
 } ki_graph_part;
 
 typedef struct ki_graph_section {
@@ -49,8 +49,9 @@ typedef struct ki_graph_head {
     } layer[KI_LAYERS_MAX];
     ki_graph_section section[KI_GRAPH_SECTIONS];
     uint64_t file_bytes;
-    uint32_t brief; /* dimensions that codes of KI_PART_BRIEF have; 0: there are none */
-    unsigned char zero[KI_GRAPH_HEAD - 104 - 16 * KI_LAYERS_MAX - 32 * KI_GRAPH_SECTIONS - 20];
+    uint32_t brief;      /* dimensions that codes of KI_PART_BRIEF have; 0: there are none */
+    uint32_t brief_code; /* and their kith_code: KITH_SQ8 of fewer dimensions, KITH_SQ4 of all */
+    unsigned char zero[KI_GRAPH_HEAD - 104 - 16 * KI_LAYERS_MAX - 32 * KI_GRAPH_SECTIONS - 24];
     uint64_t sum; /* of all before it */
 } ki_graph_head;
 

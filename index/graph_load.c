@@ -49,7 +49,7 @@ static kith_status read_layers(const ki_graph_reader *reader, ki_graph *graph,
     }
     if (status)
         return status;
-    graph->seen = head->seen;
+    graph->seen = graph->linked = head->seen;
     graph->layers = head->layers;
     graph->entry = head->entry;
     return KITH_OK;

@@ -122,8 +122,18 @@ static void describe(saving *s, const ki_shape *shape)
                               .codes = coded ? (uint32_t)g->codes->shape.code + 1 : 0,
                               .reduced = coded ? g->codes->shape.reduced : 0,
                               .brief = chosen(g) ? g->brief->dim : 0,
+                              .brief_code = chosen(g) ? (uint32_t)g->brief->shape.code : 0,
                               .file_bytes = KI_GRAPH_HEAD};
     memcpy(s->head.uuid, ki_store_uuid(g->engine), KI_UUID_BYTES);
+}
+
+static kith_status sync_file(saving *s)
+{
+    int failed;
+    do
+        failed = s->vfs->sync(s->vfs->user, s->file);
+    while (failed && errno == EINTR);
+    return failed ? ki_fail(KITH_EIO, "the graph cannot be synced: %s", strerror(errno)) : KITH_OK;
 }
 
 static kith_status write_all(saving *s)
@@ -141,16 +151,16 @@ static kith_status write_all(saving *s)
         return status;
     s->head.sum = ki_sum64(&s->head, offsetof(ki_graph_head, sum), 0);
     status = ki_file_write(s->vfs, s->file, 0, &s->head, sizeof s->head);
-    if (!status && s->vfs->sync(s->vfs->user, s->file) != 0)
-        status = ki_fail(KITH_EIO, "the graph cannot be synced: %s", strerror(errno));
-    return status;
+    return status ? status : sync_file(s);
 }
 
 /* Under the passing name, which nobody else uses: the store has one writer. */
 static kith_status write_passing(saving *s, const char *passing)
 {
     s->vfs->unlink(s->vfs->user, passing); /* left behind by a process that was killed */
-    s->file = s->vfs->open(s->vfs->user, passing, KI_VFS_CREATE | KI_VFS_EXCLUSIVE);
+    do
+        s->file = s->vfs->open(s->vfs->user, passing, KI_VFS_CREATE | KI_VFS_EXCLUSIVE);
+    while (s->file < 0 && errno == EINTR);
     if (s->file < 0)
         return ki_fail(KITH_EIO, "%s cannot be made: %s", passing, strerror(errno));
     kith_status status = write_all(s);

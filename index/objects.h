@@ -7,6 +7,7 @@
 
 #include "index/flat.h"
 #include "index/graph.h"
+#include "index/turnstile.h"
 #include "index/walk.h"
 #include "kv/ordered_store.h"
 #include <pthread.h>
@@ -31,16 +32,24 @@ struct kith_index {
     ki_flat *flat;           /* flat, else NULL */
     double build_seconds;
     uint32_t build_threads;
-    pthread_rwlock_t gate; /* held for writing by a build, the end of a load, and the making of
-                              sketches; replicas, whose threads nobody sees, hold it for reading
-                              while they look at the graph and its codes. A build of a flat index
-                              sends rows to its OpenCL device with the gate held: if that hangs,
-                              so does the build, and the index's replicas with it */
-    uint64_t builds;       /* under the gate: how many began */
+    pthread_rwlock_t gate;  /* held for writing by a build, the end of a load, and the making of
+                               sketches; replicas, whose threads nobody sees, hold it for reading
+                               while they look at the graph and its codes. A build of a flat index
+                               sends rows to its OpenCL device with the gate held: if that hangs,
+                               so does the build, and the index's replicas with it */
+    uint64_t builds;        /* under the gate: how many began */
+    ki_turnstile turnstile; /* what searches read of the graph changes only while it is shut */
+    uint64_t exchanges;     /* how often the graph, its codes or sketches were exchanged */
+
+    struct ki_mender *mender; /* of kith_index_open: see api_open.c */
 
     /* Replicas that could not be made, and whose devices hang: see replicas.c. */
     struct kith_replicas *left;
 };
+
+/* Ends the thread that links what a loaded graph lacks, if there is one. Accepts NULL. */
+typedef struct ki_mender ki_mender;
+void ki_mender_close(ki_mender *mender);
 
 /* EINVAL unless a key of this store can look like this. */
 kith_status ki_check_key(const kith_store *store, const void *key, size_t key_len);
@@ -73,7 +82,12 @@ kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *us
 /* EINVAL unless k, threads and prefetch of a search can be. */
 kith_status ki_check_search(const kith_search_options *options);
 
-/* One answer as the caller sees it; row UINT32_MAX gives the empty hit. */
+/* Around an exchange of what searches measure or walk over; in between nobody searches. */
+void ki_index_exchange_begin(kith_index *index);
+void ki_index_exchange_end(kith_index *index);
+
+/* One answer as the caller sees it; row UINT32_MAX gives the empty hit. Under the read lock of the
+ * store, for rows that were live while the index was open. */
 void ki_fill_hit(const kith_store *store, uint32_t row, double distance, kith_hit *out);
 
 #endif

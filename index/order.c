@@ -32,13 +32,14 @@ static uint32_t layer_of_regions(const ki_graph *graph)
     return l;
 }
 
-bool ki_order_pays(const ki_graph *graph, size_t count)
+uint32_t ki_order_layer(const ki_graph *graph, size_t count)
 {
     const ki_layer *all = &graph->layer[0];
     if (count < LEAST || graph->layers < 2 || all->nodes * all->rows.stride < CACHED_BYTES)
-        return false;
-    const size_t regions = graph->layer[layer_of_regions(graph)].nodes;
-    return regions > 1 && count * REGIONS_A_WALK >= regions;
+        return 0;
+    const uint32_t layer = layer_of_regions(graph);
+    const size_t regions = graph->layer[layer].nodes;
+    return regions > 1 && count * REGIONS_A_WALK >= regions ? layer : 0;
 }
 
 static kith_status place_job(void *context, uint32_t worker, size_t first, size_t last)
@@ -60,10 +61,10 @@ static int by_region(const void *x, const void *y)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
-kith_status ki_order(const ki_graph *graph, ki_region_fn region, void *context, size_t count,
+kith_status ki_order(uint32_t layer, ki_region_fn region, void *context, size_t count,
                      ki_workers *crew, ki_place_of *out)
 {
-    ordering o = {region, context, layer_of_regions(graph), out};
+    ordering o = {region, context, layer, out};
     kith_status status = ki_workers_run(crew, count, GRAIN, place_job, &o);
     if (!status)
         qsort(out, count, sizeof *out, by_region);

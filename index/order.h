@@ -19,11 +19,12 @@ typedef struct ki_place_of {
 typedef kith_status (*ki_region_fn)(void *context, uint32_t worker, size_t number, uint32_t layer,
                                     uint64_t *region);
 
-/* Do so many walks meet often enough, and read enough, that their order matters? */
-bool ki_order_pays(const ki_graph *graph, size_t count);
+/* The layer whose nodes are regions for so many walks; 0 where they do not meet often enough, or
+ * read too little, for their order to matter. */
+uint32_t ki_order_layer(const ki_graph *graph, size_t count);
 
-/* Numbers 0..count-1 by region, where they are equal by number, in `out`. */
-kith_status ki_order(const ki_graph *graph, ki_region_fn region, void *context, size_t count,
+/* Numbers 0..count-1 by region of that layer, where they are equal by number, in `out`. */
+kith_status ki_order(uint32_t layer, ki_region_fn region, void *context, size_t count,
                      ki_workers *crew, ki_place_of *out);
 
 #endif

@@ -139,6 +139,7 @@ static kith_status open_part(ki_parts *parts, uint32_t p)
         return ki_no_memory("a partition", sizeof *part->index);
     *part->index = *parts->whole;
     part->index->graph = NULL;
+    ki_turnstile_init(&part->index->turnstile); /* of its own, and never shut */
     return renew_graph(parts, p);
 }
 
@@ -173,8 +174,10 @@ void ki_parts_close(ki_parts *parts)
         return;
     for (uint32_t p = 0; p < parts->count; p++) {
         partition *part = &parts->part[p];
-        if (part->index)
+        if (part->index) {
             ki_graph_close(part->index->graph);
+            ki_turnstile_destroy(&part->index->turnstile);
+        }
         ki_free(part->index);
         ki_arena_close(&part->rows_arena);
         ki_arena_close(&part->member_arena);

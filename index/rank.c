@@ -52,12 +52,12 @@ static void ask_for_row(const ki_rows *rows, uint32_t id)
 }
 
 void ki_ranker_rank(ki_ranker *ranker, const ki_rows *rows, const ki_pool *found,
-                    const uint64_t *live)
+                    const ki_alive *alive)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < found->size && n < ranker->places; i++) {
         const uint32_t id = ki_pool_id(found->entry[i]);
-        if (!ki_is_live(live, id))
+        if (alive && !ki_is_alive(alive, id))
             continue;
         ask_for_row(rows, id);
         ranker->ids[n++] = id;

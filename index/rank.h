@@ -1,10 +1,12 @@
 /* rank.h - what a walk over codes found, ranked again by the rows themselves.
  *
- * May include kernels/ and pool.h. A ranker is the scratch of one thread, beside its walker.
+ * May include kernels/, alive.h and pool.h. A ranker is the scratch of one thread, beside its
+ * walker.
  */
 #ifndef KI_RANK_H
 #define KI_RANK_H
 
+#include "index/alive.h"
 #include "index/pool.h"
 #include "kernels/kernels.h"
 #include "kv/base.h"
@@ -35,9 +37,9 @@ void ki_ranker_close(ki_ranker *ranker); /* accepts a zeroed or half-open one */
 /* Sets the query and empties the pool; `vector` is not needed afterwards. */
 void ki_ranker_aim(ki_ranker *ranker, const void *vector);
 
-/* Measures the rows of the first `places` live entries of a walk's pool and offers them. `live` may
- * be NULL: all are. */
+/* Measures the rows of the first `places` entries of a walk's pool that are alive (NULL: all are)
+ * and offers them. */
 void ki_ranker_rank(ki_ranker *ranker, const ki_rows *rows, const ki_pool *found,
-                    const uint64_t *live);
+                    const ki_alive *alive);
 
 #endif

@@ -29,12 +29,12 @@ typedef struct scan {
     uint64_t *answers; /* of each strip: count * k */
 } scan;
 
-uint32_t ki_pool_answers(const ki_pool *pool, const uint64_t *live, uint32_t k, uint64_t *answers)
+uint32_t ki_pool_answers(const ki_pool *pool, const ki_alive *alive, uint32_t k, uint64_t *answers)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < pool->size && n < k; i++) {
         uint64_t entry = pool->entry[i];
-        if (ki_is_live(live, ki_pool_id(entry)))
+        if (!alive || ki_is_alive(alive, ki_pool_id(entry)))
             answers[n++] = (uint64_t)ki_pool_key(entry) << 32 | ki_pool_id(entry);
     }
     for (uint32_t i = n; i < k; i++)

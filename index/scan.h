@@ -1,12 +1,13 @@
 /* scan.h - exact search by comparing with every row, and ranking again where keys are rounded.
  *
- * May include kernels/, pool.h and workers.h. Two ways to scan: tile kernels (any type), and
- * matrix products through OpenBLAS (many queries; gemm.c). Answers are those of device.h: order
+ * May include kernels/, alive.h, pool.h and workers.h. Two ways to scan: tile kernels (any type),
+ * and matrix products through OpenBLAS (many queries; gemm.c). Answers are those of device.h: order
  * key << 32 | row, ascending, the unused rest UINT64_MAX.
  */
 #ifndef KI_SCAN_H
 #define KI_SCAN_H
 
+#include "index/alive.h"
 #include "index/pool.h"
 #include "index/workers.h"
 #include "kernels/device.h"
@@ -58,14 +59,9 @@ kith_status ki_gemm_scan(const ki_row_set *set, const ki_queries *queries, uint3
 /* From this many f32 queries on the products win; measured, see gemm.c. */
 enum { KI_GEMM_QUERIES = 64 };
 
-/* The end of a walk or a scan that used a pool: its first k live entries as answers. */
-uint32_t ki_pool_answers(const ki_pool *pool, const uint64_t *live, uint32_t k, uint64_t *answers);
-
-/* The store's own bits may be asked beside a writer. */
-static inline bool ki_is_live(const uint64_t *live, uint32_t row)
-{
-    return !live || (__atomic_load_n(&live[row / 64], __ATOMIC_RELAXED) >> (row % 64) & 1);
-}
+/* The end of a walk or a scan that used a pool: its first k entries that are alive (NULL: all are)
+ * as answers. */
+uint32_t ki_pool_answers(const ki_pool *pool, const ki_alive *alive, uint32_t k, uint64_t *answers);
 
 static inline const ki_aux *ki_aux_at(const ki_row_set *set, uint32_t row)
 {

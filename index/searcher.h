@@ -16,6 +16,9 @@
 struct kith_searcher {
     kith_index *index;
     kith_search_options options;
+    ki_pass pass;         /* of the index's turnstile: what reads the graph is inside */
+    uint64_t exchanges;   /* of the index, when what follows was made */
+    ki_moment moment;     /* the state of the store that a search sees */
     bool graph_only;      /* answers with what the graph finds: no other row is compared, and ef may
                              be less than k, of which the rest stays empty */
     const uint64_t *live; /* then these rows may be answers; NULL: all that the graph holds */
@@ -48,6 +51,17 @@ void ki_searcher_close_ranker(kith_searcher *searcher);
 void ki_searcher_aim_ranker(kith_searcher *searcher, const void *query);
 void ki_searcher_rank(kith_searcher *searcher, const ki_rows *rows);
 
+/* Makes the scratch anew where the index measures something else by now. Inside. */
+kith_status ki_searcher_follow(kith_searcher *searcher);
+
+/* The width of the walk. */
+static inline uint32_t ki_search_width(const kith_searcher *s)
+{
+    return s->options.ef > s->options.k || s->graph_only ? s->options.ef : s->options.k;
+}
+
+enum { KI_SCAN_BLOCK = 256 /* rows that are compared at a time beside a walk */ };
+
 /* Many queries for a crew: each thread has KI_LANES searchers that take turns. */
 enum { KI_LANES = 2 };
 
@@ -62,7 +76,8 @@ typedef struct ki_search_batch {
 
 kith_status ki_search_all(ki_search_batch *batch, size_t nq, ki_workers *crew);
 
-/* Aims at a query that is known to be good and goes down to layer 0. */
+/* Aims at a query that is known to be good and goes down to layer 0. Between begin and end the
+ * caller is inside, with the pass of any searcher of the index. */
 kith_status ki_search_begin(kith_searcher *searcher, const void *query);
 static inline bool ki_search_more(const kith_searcher *searcher)
 {

@@ -1,11 +1,11 @@
 /* searcher_rank.c - how a searcher ranks what a walk over codes found.
  *
  * May include everything of index/, kernels/ and kv/. The nearest by codes are ranked again by
- * their rows. Where a trial chose codes of fewer dimensions (brief.h) there is a step between: the
- * nearest by those are ranked by the codes that links were chosen by first, which are a few lines
- * each and know the order nearly as well as rows do, and of the best of them the rows are read. Of
- * 768 dimensions that spread as i^-0.5, walked by 96, that took 0.90 of the time of reading the
- * rows of as many candidates, at recall 0.95.
+ * their rows. Where a trial chose shorter codes (brief.h) there is a step between: the nearest by
+ * those are ranked by the codes that links were chosen by first, which are a few lines each and
+ * know the order nearly as well as rows do, and of the best of them the rows are read. Of 768
+ * dimensions that spread as i^-0.5, walked by 96, that took 0.90 of the time of reading the rows of
+ * as many candidates, at recall 0.95.
  */
 #include "index/brief.h"
 #include "index/searcher.h"
@@ -36,7 +36,7 @@ uint32_t ki_rerank_places(const ki_codes *codes, const kith_search_options *opti
 static kith_status open_between(kith_searcher *s, const ki_codes *codes, uint32_t kept,
                                 uint32_t width)
 {
-    const uint64_t places = (uint64_t)KI_BRIEF_BETWEEN * s->options.k;
+    const uint64_t places = (uint64_t)ki_brief_between(s->walker.codes) * s->options.k;
     ki_ranker_options options = {.kernel = &s->kernels.at[codes->metric][codes->pairing],
                                  .pairing = codes->pairing,
                                  .dim = codes->dim,
@@ -78,11 +78,11 @@ void ki_searcher_rank(kith_searcher *s, const ki_rows *rows)
 {
     ki_walker *w = &s->walker;
     if (!s->between.places) {
-        ki_ranker_rank(&s->ranker, rows, &w->pool, w->live);
+        ki_ranker_rank(&s->ranker, rows, &w->pool, &w->alive);
         return;
     }
     const uint64_t before = s->between.reranks;
-    ki_ranker_rank(&s->between, &s->index->graph->layer[0].rows, &w->pool, w->live);
+    ki_ranker_rank(&s->between, &s->index->graph->layer[0].rows, &w->pool, &w->alive);
     w->distances += s->between.reranks - before;
     ki_ranker_rank(&s->ranker, rows, &s->between.pool, NULL);
 }

@@ -20,7 +20,7 @@ typedef struct trial {
 
 static void choose_rows(trial *t)
 {
-    const uint32_t rows = ki_store_rows(t->engine);
+    const uint32_t rows = t->codes->count; /* of which a writer may have put more by now */
     const uint64_t step = (ki_store_live_count(t->engine) + ROWS - 1) / ROWS;
     uint64_t met = 0;
     for (uint32_t row = 0; row < rows && t->n < ROWS; row++) {

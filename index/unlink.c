@@ -7,8 +7,8 @@
  *      gone as well at theirs, and fills its list with what it finds there, pruned as every list is
  *      (FreshDiskANN, Singh et al., arXiv 2105.09613). Only its own list is written and only lists
  *      of gone nodes are read, which nobody writes: no batches, and the same lists for any number
- *      of threads. Tree links stay, to gone nodes too, so that the graph is whole at any moment
- *      and a build may be stopped;
+ *      of threads. Searches beside the build wait for some thousand lists at a time. Tree links
+ * stay, to gone nodes too, so that the graph is whole at any moment and a build may be stopped;
  *   2. gone nodes are cut off, layers above close their ranks under new ids, and the tree is tied
  *      together (ties.c). Nothing here can fail.
  * The row numbers are absent then. Those that live again are linked like new ones, in all layers
@@ -32,7 +32,7 @@
 enum {
     FEW = 32,       /* gone nodes are let be while they are fewer than one in so many */
     MANY = 3,       /* more than one in so many, and the graph is built anew */
-    STEP = 1 << 14, /* ids between two reports */
+    STEP = 1 << 12, /* ids between two reports, and while searches beside the build wait */
     GRAIN = 64,
     CHAIN = 2 * KI_M_MAX + 16 + 64, /* gone nodes whose links one node looks at */
     ENOUGH = 2                      /* times its degree: candidates that end the search for more */
@@ -235,7 +235,9 @@ static kith_status choose_all(unlinking *u)
         const uint32_t count = u->b->graph->layer[u->layer].count;
         for (u->first = 0; u->first < count; u->first += STEP) {
             const uint32_t n = count - u->first < STEP ? count - u->first : STEP;
+            ki_build_shut(u->b);
             kith_status status = ki_workers_run(u->b->workers, n, GRAIN, choose_job, u);
+            ki_build_open(u->b);
             u->done += n;
             if (!status)
                 status = report(u);
@@ -336,15 +338,19 @@ static void cut(unlinking *u)
 }
 
 /* An empty graph again, as if no row had been seen. */
-static void start_anew(ki_graph *graph)
+static void start_anew(ki_builder *b)
 {
+    ki_graph *graph = b->graph;
+    ki_build_shut(b);
     for (uint32_t l = 0; l < graph->layers; l++)
         graph->layer[l].count = graph->layer[l].nodes = 0;
-    graph->layers = graph->seen = graph->loose_count = graph->entry = graph->tried = 0;
+    graph->layers = graph->seen = graph->linked = graph->loose_count = graph->entry = graph->tried =
+        0;
     ki_free(graph->loose);
     ki_free(graph->usable);
     graph->loose = NULL;
     graph->usable = NULL;
+    ki_build_open(b);
 }
 
 static kith_status take_out(unlinking *u)
@@ -352,8 +358,11 @@ static kith_status take_out(unlinking *u)
     kith_status status = open_unlinking(u);
     if (!status)
         status = choose_all(u);
-    if (!status)
+    if (!status) {
+        ki_build_shut(u->b);
         cut(u);
+        ki_build_open(u->b);
+    }
     return status;
 }
 
@@ -366,7 +375,7 @@ kith_status ki_build_unlink(ki_builder *b)
     if (status)
         return status;
     if (u.gone_count > nodes / MANY)
-        start_anew(graph);
+        start_anew(b);
     else if (u.gone_count && (graph->loose_count || u.gone_count >= nodes / FEW))
         status = take_out(&u);
     close_unlinking(&u);

@@ -202,9 +202,8 @@ uint64_t ki_walk_region(ki_walker *walker, const ki_graph *graph, uint32_t layer
 
 static bool is_live(const ki_walker *walker, uint64_t entry)
 {
-    const uint32_t row = ki_pool_id(entry), word = row / 64;
-    const uint64_t live = walker->live[word] & (walker->usable ? walker->usable[word] : UINT64_MAX);
-    return live >> (row % 64) & 1;
+    const uint32_t row = ki_pool_id(entry);
+    return ki_is_live(walker->usable, row) && ki_is_alive(&walker->alive, row);
 }
 
 void ki_walk_forget_strangers(ki_walker *walker)
@@ -249,7 +248,7 @@ static kith_status offer_among_dead(ki_walker *walker, uint64_t entry)
 
 kith_status ki_walker_offer(ki_walker *walker, uint64_t entry)
 {
-    if (walker->live)
+    if (walker->alive.live)
         return offer_among_dead(walker, entry);
     ki_pool_offer(&walker->pool, entry);
     return KITH_OK;
@@ -370,7 +369,7 @@ kith_status ki_walk_close(ki_walker *walker)
     const uint32_t n = walker->hop;
     ki_walk_measure(walker, walker->layer, walker->ids, n);
     walker->distances += n;
-    if (walker->live)
+    if (walker->alive.live)
         return admit_among_dead(walker, n);
     admit(walker, n);
     return KITH_OK;

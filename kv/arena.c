@@ -107,6 +107,13 @@ kith_status ki_arena_grow(ki_arena *arena, size_t bytes)
     return KITH_OK;
 }
 
+/* Where the system does not want to (memory that is locked), it stays, and is of no harm. */
+void ki_arena_empty(ki_arena *arena)
+{
+    if (arena->committed > 0)
+        madvise(arena->base, arena->committed + READABLE_BEHIND, MADV_DONTNEED);
+}
+
 void ki_arena_close(ki_arena *arena)
 {
     if (arena->base != NULL)

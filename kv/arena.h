@@ -24,6 +24,9 @@ kith_status ki_arena_open(size_t reserve, ki_arena *out);
 /* Makes at least the first `bytes` usable. ENOMEM leaves what there was. Never shrinks. */
 kith_status ki_arena_grow(ki_arena *arena, size_t bytes);
 
+/* Gives the memory back and keeps the addresses: they read as zeros. Accepts a zeroed struct. */
+void ki_arena_empty(ki_arena *arena);
+
 /* Gives all back; accepts a zeroed struct. */
 void ki_arena_close(ki_arena *arena);
 

@@ -25,7 +25,6 @@
  */
 #include "kv/store_inside.h"
 
-#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -36,18 +35,27 @@ uint64_t ki_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static kith_status sync_file(ki_store *store)
+static uint64_t head_side(const ki_store *store, const ki_head *head)
 {
-    int failed;
-    do
-        failed = store->config.vfs->sync(store->config.vfs->user, store->file);
-    while (failed && errno == EINTR);
-    if (!failed)
+    return ki_broken(store, KI_RULE_HEADS_IN_TURN) ? 0 : head->generation & 1;
+}
+
+/* Who copies another file over that of an open store has two in one, and shall keep his: it is
+ * neither given a head of this one nor written to again. */
+static kith_status check_in_force(ki_store *store)
+{
+    ki_head head;
+    if (store->head.generation == 0)
         return KITH_OK;
-    return ki_poison(store, ki_fail(KITH_EIO,
-                                    "a sync of the store failed: %s; what the disk holds "
-                                    "is unknown until the store is opened anew",
-                                    strerror(errno)));
+    kith_status status =
+        ki_file_read(store->config.vfs, store->file, head_side(store, &store->head) * KI_HEAD_BYTES,
+                     &head, sizeof head);
+    if (!status && memcmp(&head, &store->head, sizeof head) != 0)
+        status = ki_poison(store, ki_fail(KITH_EIO,
+                                          "something else was written to the store's "
+                                          "file: its head of generation %llu is gone",
+                                          (unsigned long long)store->head.generation));
+    return status;
 }
 
 /* The head before last is written over; a failure leaves the last one in force. */
@@ -57,11 +65,10 @@ kith_status ki_head_write(ki_store *store, const ki_head *next)
     head.generation = store->head.generation + 1;
     ki_space_describe(&store->space, &head);
     head.sum = ki_head_sum(&head);
-    uint64_t side = ki_broken(store, KI_RULE_HEADS_IN_TURN) ? 0 : head.generation & 1;
-    kith_status status =
-        ki_file_write(store->config.vfs, store->file, side * KI_HEAD_BYTES, &head, sizeof head);
+    kith_status status = ki_file_write(store->config.vfs, store->file,
+                                       head_side(store, &head) * KI_HEAD_BYTES, &head, sizeof head);
     if (!status && !ki_broken(store, KI_RULE_SYNC_HEAD))
-        status = sync_file(store);
+        status = ki_sync_file(store);
     if (status)
         return status;
     store->head = head;
@@ -98,23 +105,31 @@ static void measure(const ki_store *store, uint64_t rows, uint64_t *bytes)
     bytes[KI_LIVE_A] = bytes[KI_LIVE_B] = file ? live : 0;
 }
 
-/* When one section of the rows is at its end, all of them get extents for the same number of rows:
- * so they come to their ends together, and one head names all the new ones. */
-static kith_status extend_sections(ki_store *store, uint32_t rows)
+static kith_status extend_all(ki_store *store, uint64_t rows)
 {
     static const ki_section_kind kinds[] = {KI_ROWS, KI_AUX, KI_RECS, KI_LIVE_A, KI_LIVE_B};
-    ki_space *space = &store->space;
     uint64_t bytes[KI_SECTIONS] = {0};
     kith_status status = KITH_OK;
+    measure(store, rows, bytes);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !status; i++)
+        status = ki_space_extend(&store->space, kinds[i], bytes[kinds[i]]);
+    return status;
+}
+
+/* When one section of the rows is at its end, all of them get extents for the same number of rows:
+ * so they come to their ends together, and one head names all the new ones. Near a limit, of
+ * addresses or of the file's length, there may be room for what is needed and not for more. */
+static kith_status extend_sections(ki_store *store, uint32_t rows)
+{
+    ki_space *space = &store->space;
+    uint64_t bytes[KI_SECTIONS] = {0};
     bool enough = true;
     measure(store, rows, bytes);
     for (int kind = 0; kind < KI_SECTIONS; kind++)
         enough = enough && bytes[kind] <= space->section[kind].bytes;
-    if (!enough)
-        measure(store, ki_space_ahead(space, bytes[KI_ROWS]) / store->slab.stride, bytes);
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !enough && !status; i++)
-        status = ki_space_extend(space, kinds[i], bytes[kinds[i]]);
-    return status;
+    if (enough || !extend_all(store, ki_space_ahead(space, bytes[KI_ROWS]) / store->slab.stride))
+        return KITH_OK;
+    return extend_all(store, rows);
 }
 
 static kith_status grow_sections(ki_store *store, uint32_t rows, uint64_t heap)
@@ -124,8 +139,9 @@ static kith_status grow_sections(ki_store *store, uint32_t rows, uint64_t heap)
     kith_status status = ki_in_file(store) ? extend_sections(store, rows) : KITH_OK;
     measure(store, rows, bytes);
     bytes[KI_HEAP] = heap;
-    if (!status && heap > space->section[KI_HEAP].bytes)
-        status = ki_space_extend(space, KI_HEAP, ki_space_ahead(space, heap));
+    if (!status && heap > space->section[KI_HEAP].bytes &&
+        ki_space_extend(space, KI_HEAP, ki_space_ahead(space, heap)))
+        status = ki_space_extend(space, KI_HEAP, heap);
     for (int kind = 0; kind < KI_SECTIONS && !status; kind++)
         if (bytes[kind] > 0)
             status = ki_space_grow(space, (ki_section_kind)kind, bytes[kind]);
@@ -139,13 +155,15 @@ kith_status ki_grow_space(ki_store *store, uint32_t rows, uint64_t heap)
     kith_status status = grow_sections(store, rows, heap);
     if (status || !store->space.unsaved || ki_broken(store, KI_RULE_EXTENTS_FIRST))
         return status;
-    if (!ki_broken(store, KI_RULE_SYNC_BEFORE_HEAD))
-        status = sync_file(store); /* the file's new length, before a head that relies on it */
+    status = check_in_force(store);
+    if (!status && !ki_broken(store, KI_RULE_SYNC_BEFORE_HEAD))
+        status = ki_sync_file(store); /* the file's new length, before a head that relies on it */
     return status ? status : ki_head_write(store, &store->head);
 }
 
 /* The log grows at checkpoints alone. So if the head that named its new end is lost to the disk,
- * its first record, which cannot belong to the log of the head before, tells. */
+ * its first record, which cannot belong to the log of the head before, tells. A disk that is too
+ * full for a longer log does not refuse what this one holds when it begins anew. */
 kith_status ki_log_room(ki_store *store, size_t records)
 {
     uint64_t need = records * sizeof(ki_record), had = store->space.section[KI_LOG].bytes;
@@ -156,7 +174,7 @@ kith_status ki_log_room(ki_store *store, size_t records)
     if (want < need)
         want = need;
     kith_status status = ki_space_grow(&store->space, KI_LOG, want);
-    return status ? status : ki_checkpoint(store, true, false);
+    return status && need > had ? status : ki_checkpoint(store, true, false);
 }
 
 /* ---- The checkpoint ----------------------------------------------------------------------- */
@@ -199,7 +217,8 @@ void ki_log_begin(ki_store *store)
 void ki_let_go(ki_store *store)
 {
     const ki_vfs *vfs = store->config.vfs;
-    if (vfs->held_by_other(vfs->user, store->file, KI_LOCK_READERS) == 0)
+    if (vfs->held_by_other(vfs->user, store->file, KI_LOCK_READERS) == 0 ||
+        ki_broken(store, KI_RULE_READERS))
         store->released_lsn = store->head.checkpoint_lsn;
 }
 
@@ -209,14 +228,15 @@ kith_status ki_checkpoint(ki_store *store, bool even_if_same, bool new_salt)
     kith_status status = KITH_OK;
     if (store->lsn == store->head.checkpoint_lsn && !even_if_same)
         return KITH_OK;
-    if (!ki_broken(store, KI_RULE_LOG_FIRST))
+    status = check_in_force(store);
+    if (!status && !ki_broken(store, KI_RULE_LOG_FIRST))
         status = ki_sync_to(store, store->lsn);
     if (!status)
         status = write_recs(store);
     if (!status)
         status = write_live(store, &head);
     if (!status && !ki_broken(store, KI_RULE_SYNC_BEFORE_HEAD))
-        status = sync_file(store);
+        status = ki_sync_file(store);
     head.checkpoint_lsn = store->lsn;
     head.heap_used = store->heap_used;
     head.salt += new_salt && !ki_broken(store, KI_RULE_NEW_SALT);

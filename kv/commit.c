@@ -17,35 +17,53 @@
  * it could not write and will call the next sync a success. And after a failed write to the log
  * there may stand records of a commit that was refused: the next commit would be written over the
  * front of them only, and what is left could be taken for its continuation.
+ *
+ * The system tells a failed sync to one of those who call, and lets the next one succeed. So syncs
+ * go one at a time, and who waited for a turn looks first whether the one before failed.
  */
 #include "kv/store_inside.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { GROUP_MOST = 1 << 16 }; /* operations of several commits that share a sync */
 
 /* ---- The end of writing ------------------------------------------------------------------- */
 
+/* With poison_lock. */
+static kith_status poison(ki_store *store, kith_status status)
+{
+    if (ki_broken(store, KI_RULE_STICKY) || __atomic_load_n(&store->poisoned, __ATOMIC_RELAXED))
+        return status;
+    snprintf(store->poison, sizeof store->poison, "%s", kith_last_error());
+    __atomic_store_n(&store->poisoned, 1, __ATOMIC_RELEASE);
+    return status;
+}
+
 kith_status ki_poison(ki_store *store, kith_status status)
 {
-    int expected = 0;
-    if (ki_broken(store, KI_RULE_STICKY))
-        return status;
     pthread_mutex_lock(&store->poison_lock);
-    if (__atomic_load_n(&store->poisoned, __ATOMIC_RELAXED) == 0)
-        snprintf(store->poison, sizeof store->poison, "%s", kith_last_error());
-    __atomic_compare_exchange_n(&store->poisoned, &expected, 1, false, __ATOMIC_RELEASE,
-                                __ATOMIC_RELAXED);
+    poison(store, status);
     pthread_mutex_unlock(&store->poison_lock);
     return status;
+}
+
+/* A child of fork has the descriptor, and with it the lock, and would write what its parent knows
+ * nothing of. */
+static bool is_foreign(const ki_store *store)
+{
+    return ki_in_file(store) && store->space.owner != getpid();
 }
 
 kith_status ki_check_writable(const ki_store *store)
 {
     if (store->config.read_only)
         return ki_fail(KITH_EINVAL, "the store was opened read-only");
+    if (is_foreign(store))
+        return ki_fail(KITH_EBUSY, "the store belongs to process %ld, which opened it",
+                       (long)store->space.owner);
     if (__atomic_load_n(&store->poisoned, __ATOMIC_ACQUIRE))
         return ki_fail(KITH_EIO, "the store is read-only since this failed: %.180s", store->poison);
     return KITH_OK;
@@ -96,21 +114,58 @@ static void raise_durable(ki_store *store, uint64_t lsn)
         continue;
 }
 
-kith_status ki_sync_to(ki_store *store, uint64_t lsn)
+/* With poison_lock. A file that somebody has cut short would take what is written next, and show
+ * zeros where rows were. */
+static kith_status sync_and_measure(ki_store *store)
 {
-    int failed = 0;
-    if (!ki_in_file(store) || lsn <= __atomic_load_n(&store->durable_lsn, __ATOMIC_ACQUIRE))
-        return KITH_OK;
+    const ki_vfs *vfs = store->config.vfs;
+    uint64_t bytes, least = __atomic_load_n(&store->space.end, __ATOMIC_RELAXED);
+    int failed;
     do
-        failed = store->config.vfs->sync(store->config.vfs->user, store->file);
+        failed = vfs->sync(vfs->user, store->file);
     while (failed && errno == EINTR);
     if (failed)
-        return ki_poison(store, ki_fail(KITH_EIO,
-                                        "a sync of the store failed: %s; what the disk "
-                                        "holds is unknown until the store is opened anew",
-                                        strerror(errno)));
-    raise_durable(store, lsn);
+        return ki_fail(KITH_EIO,
+                       "a sync of the store failed: %s; what the disk holds is unknown until the "
+                       "store is opened anew",
+                       strerror(errno));
+    if (vfs->size(vfs->user, store->file, &bytes) == 0 && bytes < least)
+        return ki_fail(KITH_EIO, "the store's file was cut short to %llu bytes; it had %llu",
+                       (unsigned long long)bytes, (unsigned long long)least);
     return KITH_OK;
+}
+
+static bool is_durable(const ki_store *store, uint64_t lsn)
+{
+    return lsn <= __atomic_load_n(&store->durable_lsn, __ATOMIC_ACQUIRE);
+}
+
+/* Who waited for his turn may find that the sync before was his as well. */
+static kith_status sync_once(ki_store *store, uint64_t lsn)
+{
+    kith_status status = KITH_OK;
+    pthread_mutex_lock(&store->poison_lock);
+    if (__atomic_load_n(&store->poisoned, __ATOMIC_RELAXED))
+        status = ki_check_writable(store);
+    else if (!is_durable(store, lsn) && (status = sync_and_measure(store)) != KITH_OK)
+        poison(store, status);
+    pthread_mutex_unlock(&store->poison_lock);
+    return status;
+}
+
+kith_status ki_sync_file(ki_store *store)
+{
+    return sync_once(store, UINT64_MAX);
+}
+
+kith_status ki_sync_to(ki_store *store, uint64_t lsn)
+{
+    if (!ki_in_file(store) || is_durable(store, lsn))
+        return KITH_OK;
+    kith_status status = sync_once(store, lsn);
+    if (!status)
+        raise_durable(store, lsn);
+    return status;
 }
 
 static kith_status make_room(ki_store *store)
@@ -145,6 +200,14 @@ static kith_status append_log(ki_store *store)
     return status ? ki_poison(store, status) : KITH_OK;
 }
 
+/* INTERVAL without its thread, which a system at its limits may refuse after a compaction, is
+ * COMMIT. */
+static bool syncs_itself(const ki_store *store)
+{
+    ki_durability chosen = store->config.durability;
+    return chosen == KI_DURABLE_COMMIT || (chosen == KI_DURABLE_INTERVAL && !store->syncer_runs);
+}
+
 /* Steps 1 to 3. */
 static kith_status make_certain(ki_store *store)
 {
@@ -155,8 +218,7 @@ static kith_status make_certain(ki_store *store)
     if (status || !ki_in_file(store))
         return status;
     status = append_log(store);
-    if (!status && store->config.durability == KI_DURABLE_COMMIT &&
-        !ki_broken(store, KI_RULE_SYNC_COMMIT))
+    if (!status && syncs_itself(store) && !ki_broken(store, KI_RULE_SYNC_COMMIT))
         status = ki_sync_to(store, last);
     return status;
 }
@@ -214,8 +276,9 @@ static void run_group(ki_store *store, ki_request *group, size_t ops)
     if (status) {
         ki_stage_drop(store, 0);
     } else {
+        ki_stage_forget(store);
         publish(store);
-        ki_stage_clear(store);
+        store->staged_count = 0;
         ki_checkpoint_if_due(store);
     }
 }
@@ -268,17 +331,20 @@ kith_status ki_store_sync(ki_store *store)
 
 /* ---- INTERVAL: a thread that syncs -------------------------------------------------------- */
 
+/* The interval counts from the start of a sync to the start of the next: on a slow disk the
+ * commits of meanwhile have waited already. */
 static void *sync_now_and_then(void *user)
 {
     ki_store *store = user;
+    uint64_t due = ki_now_ms() + store->config.interval_ms;
     pthread_mutex_lock(&store->queue_lock);
     while (!store->closing) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        uint64_t nanoseconds = (uint64_t)until.tv_nsec + store->config.interval_ms * 1000000ull;
-        until.tv_sec += (time_t)(nanoseconds / 1000000000u);
-        until.tv_nsec = (long)(nanoseconds % 1000000000u);
+        const struct timespec until = {.tv_sec = (time_t)(due / 1000),
+                                       .tv_nsec = (long)(due % 1000 * 1000000)};
         pthread_cond_timedwait(&store->syncer_wake, &store->queue_lock, &until);
+        if (ki_now_ms() < due)
+            continue;
+        due = ki_now_ms() + store->config.interval_ms;
         pthread_mutex_unlock(&store->queue_lock);
         if (!ki_check_writable(store))
             (void)ki_sync_to(store, ki_store_lsn(store)); /* a failure poisons; writers are told */
@@ -288,9 +354,21 @@ static void *sync_now_and_then(void *user)
     return NULL;
 }
 
+/* Waits by the clock that nobody sets: an hour that is put back would be an hour without sync. */
+static void wait_by_steady_clock(pthread_cond_t *cond)
+{
+    pthread_condattr_t kind;
+    pthread_cond_destroy(cond);
+    pthread_condattr_init(&kind);
+    pthread_condattr_setclock(&kind, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &kind);
+    pthread_condattr_destroy(&kind);
+}
+
 kith_status ki_syncer_start(ki_store *store)
 {
     store->closing = false;
+    wait_by_steady_clock(&store->syncer_wake);
     int error = pthread_create(&store->syncer, NULL, sync_now_and_then, store);
     if (error)
         return ki_fail(KITH_ENOMEM, "the thread that syncs would not start: %s", strerror(error));
@@ -298,10 +376,16 @@ kith_status ki_syncer_start(ki_store *store)
     return KITH_OK;
 }
 
+/* In a child of fork the thread is not there, but what it waited for says that it waits. */
 void ki_syncer_stop(ki_store *store)
 {
     if (!store->syncer_runs)
         return;
+    if (is_foreign(store)) {
+        store->syncer_runs = false;
+        pthread_cond_init(&store->syncer_wake, NULL);
+        return;
+    }
     pthread_mutex_lock(&store->queue_lock);
     store->closing = true;
     pthread_cond_signal(&store->syncer_wake);

@@ -11,8 +11,12 @@
  * from before it has the name, and nothing that could fail comes after the rename.
  *
  * A process that is killed leaves the passing file behind. Only the holder of the writer's lock
- * compacts, so that name is fixed, and the next writer to open the store takes the file away. A
- * backup may be made by anybody who reads: its passing name is random, and stays.
+ * compacts, so that name is fixed, and the next writer to open the store takes the file away: a
+ * name that nobody gives a file of his own, as somebody might call a backup X.compact. A backup
+ * may be made by anybody who reads: its passing name is random, and stays.
+ *
+ * Every row is held against its checksum on the way, since the copy's are made anew: they would
+ * call damage right, and a compaction would take away the last that shows it.
  */
 #include "kv/store_inside.h"
 
@@ -23,6 +27,8 @@
 
 enum { BATCH = 256, PASSING = 24 };
 
+static const char compacting[] = ".kith-compacting";
+
 typedef struct copying {
     ki_store *from, *to;
     uint64_t lsn; /* of the rows to copy */
@@ -31,13 +37,30 @@ typedef struct copying {
     size_t count;
 } copying;
 
+static kith_status check_item(const ki_store *store, const ki_op *op, const ki_view *view,
+                              uint64_t lsn)
+{
+    const ki_rec *rec = ki_rec_as_of(store, view->row, lsn);
+    if (!ki_in_file(store))
+        return KITH_OK;
+    if (ki_row_sum(op->elements, store->shape.row_bytes, op->aux) != rec->row_sum)
+        return ki_fail(KITH_ECORRUPT, "row %u is damaged on disk, and was not copied", view->row);
+    if (ki_rec_away(rec) &&
+        ki_sum32(store->space.section[KI_HEAP].base + rec->key.away.offset,
+                 ki_rec_key_len(rec) + rec->key.away.meta_len, 0) != rec->key.away.sum)
+        return ki_fail(KITH_ECORRUPT,
+                       "key or metadata of row %u are damaged on disk, and were not copied",
+                       view->row);
+    return KITH_OK;
+}
+
 /* Adds a few rows to the batch. The key is copied, for a REC may change; row and metadata lie
  * where nothing is written over them as long as the snapshot, or the lead, is held. */
-static uint32_t gather(copying *c, uint32_t row, uint32_t rows)
+static uint32_t gather(copying *c, uint32_t row, uint32_t rows, kith_status *status)
 {
     c->count = 0;
     ki_store_read_lock(c->from);
-    for (; row < rows && c->count < BATCH; row++) {
+    for (; row < rows && c->count < BATCH && !*status; row++) {
         ki_view view;
         const void *key;
         size_t key_len, i = c->count;
@@ -53,6 +76,7 @@ static uint32_t gather(copying *c, uint32_t row, uint32_t rows)
                            .elements = view.elements,
                            .aux = ki_slab_aux(&c->from->slab, row),
                            .meta = view.meta};
+        *status = check_item(c->from, &c->op[i], &view, c->lsn);
         c->count++;
     }
     ki_store_read_unlock(c->from);
@@ -64,13 +88,16 @@ static kith_status copy_rows(copying *c, kith_progress_fn progress, void *user)
     uint32_t rows = ki_store_rows(c->from);
     kith_status status = KITH_OK;
     for (uint32_t row = 0; row < rows && !status;) {
-        row = gather(c, row, rows);
-        status = ki_store_commit(c->to, c->op, c->count, NULL, NULL);
+        row = gather(c, row, rows, &status);
+        if (!status)
+            status = ki_store_commit(c->to, c->op, c->count, NULL, NULL);
         if (!status && progress && progress(user, row, rows))
             status =
                 ki_fail(KITH_ECANCELLED, "the copy was stopped after %u of %u rows", row, rows);
     }
-    return status ? status : ki_store_checkpoint(c->to);
+    if (status || ki_broken(c->to, KI_RULE_COPY_FIRST))
+        return status;
+    return ki_store_checkpoint(c->to);
 }
 
 /* The passing name of a compaction, in memory of the caller's; NULL when there is none. */
@@ -79,7 +106,7 @@ static char *compaction_name(const char *path)
     size_t room = strlen(path) + PASSING;
     char *name = ki_alloc(room);
     if (name)
-        snprintf(name, room, "%s.compact", path);
+        snprintf(name, room, "%s%s", path, compacting);
     return name;
 }
 
@@ -166,6 +193,16 @@ kith_status ki_store_backup(ki_store *store, const char *path, kith_progress_fn 
 
 /* ---- Compaction --------------------------------------------------------------------------- */
 
+/* Whoever moved the file, or put another in its place, or changed the folder that a relative path
+ * counts from, does not expect the copy under the old name. */
+static kith_status check_place(const ki_store *store)
+{
+    if (store->config.vfs->is_at(store->config.vfs->user, store->file, store->path))
+        return KITH_OK;
+    return ki_fail(KITH_EBUSY, "the store's file is no longer at %s, where its copy would go",
+                   store->path);
+}
+
 /* Everything before the locks changes sides, but for what the caller chose at open. */
 static void exchange(ki_store *a, ki_store *b)
 {
@@ -196,6 +233,8 @@ static kith_status compact(ki_store *store, kith_progress_fn progress, void *use
     kith_status status = ki_check_writable(store);
     if (!status && (store->newest || ki_store_pins(store) > 0))
         status = ki_fail(KITH_EBUSY, "a store is compacted when no snapshot and no index is open");
+    if (!status && ki_in_file(store))
+        status = check_place(store);
     if (status || !ki_in_file(store))
         return status;
     ki_copy_clear(store);
@@ -206,9 +245,11 @@ static kith_status compact(ki_store *store, kith_progress_fn progress, void *use
         ki_free(name);
         return status;
     }
-    if (vfs->rename(vfs->user, name, store->path) != 0) {
+    status = check_place(store);
+    if (!status && vfs->rename(vfs->user, name, store->path) != 0)
         status = ki_fail(KITH_EIO, "the compacted store cannot take the name %s: %s", store->path,
                          strerror(errno));
+    if (status) {
         vfs->unlink(vfs->user, name);
     } else {
         ki_gate_shut(store);
@@ -216,7 +257,7 @@ static kith_status compact(ki_store *store, kith_progress_fn progress, void *use
         ki_gate_open(store);
         /* Until the folder is on disk a power cut may bring the old file back; what is committed
          * into the new one would be lost with it. */
-        if (vfs->sync_dir(vfs->user, store->path) != 0)
+        if (!ki_broken(store, KI_RULE_SYNC_FOLDER) && vfs->sync_dir(vfs->user, store->path) != 0)
             status = ki_poison(store, ki_fail(KITH_EIO, "the folder of %s cannot be synced: %s",
                                               store->path, strerror(errno)));
     }
@@ -226,14 +267,22 @@ static kith_status compact(ki_store *store, kith_progress_fn progress, void *use
     return status;
 }
 
+/* The thread that syncs looks at the file without the lead, so it stops; what it would have synced
+ * meanwhile is synced before. When it cannot start again each commit syncs (commit.c). */
 kith_status ki_store_compact(ki_store *store, kith_progress_fn progress, void *user)
 {
+    kith_status status = ki_check_writable(store);
     bool syncs = store->syncer_runs;
-    ki_syncer_stop(store); /* it looks at the file without the lead */
+    if (status)
+        return status;
+    ki_syncer_stop(store);
+    if (syncs)
+        status = ki_sync_to(store, ki_store_lsn(store));
     ki_lead_take(store);
-    kith_status status = compact(store, progress, user);
+    if (!status)
+        status = compact(store, progress, user);
     ki_lead_give(store);
-    if (syncs && !status)
-        status = ki_syncer_start(store);
+    if (syncs)
+        (void)ki_syncer_start(store);
     return status;
 }

@@ -11,6 +11,8 @@
 
 #define KI_NO_ROW UINT32_MAX
 
+enum { KI_PEEK_MOST = 64 };
+
 /* Does `row` hold this key? */
 typedef bool (*ki_same_key_fn)(const void *user, uint32_t row, const void *key, size_t key_len);
 
@@ -24,6 +26,48 @@ void ki_directory_rebind(ki_directory *directory, const void *user);
 
 /* KI_NO_ROW when absent. */
 uint32_t ki_directory_find(const ki_directory *directory, const void *key, size_t key_len);
+
+/* Asking without a lock, while another thread sets, removes and reserves: the rows whose keys may
+ * be this one, one at a time, and KI_NO_ROW behind the last. A row that comes is one that some key
+ * had at some time; which of them are true, and whether one is missing, is certain only if nothing
+ * changed meanwhile, and the caller must know that from elsewhere. From ki_directory_share on,
+ * before which there is no second thread, memory that was outgrown can still be read; about as many
+ * bytes of addresses as the directory has are held for that, but of memory 64 KiB at most. */
+typedef struct ki_places {
+    const uint64_t *pairs; /* row << 32 | hash, 2^bits of them */
+    uint32_t bits;         /* 0: there are none */
+    uint32_t hash;         /* of the key */
+} ki_places;
+
+typedef struct ki_peek {
+    const uint64_t *pairs;
+    uint64_t place, mask;
+    uint32_t hash, left;
+} ki_peek;
+
+void ki_directory_share(ki_directory *directory);
+ki_places ki_directory_places(const ki_directory *directory, const void *key, size_t key_len);
+
+/* Where memory was given back no empty place ends the walk, so its length does. */
+static inline ki_peek ki_peek_at(ki_places at)
+{
+    return (ki_peek){.pairs = at.pairs,
+                     .place = (uint64_t)at.hash << at.bits >> 32,
+                     .mask = (UINT64_C(1) << at.bits) - 1,
+                     .hash = at.hash,
+                     .left = at.bits ? KI_PEEK_MOST : 0};
+}
+
+static inline uint32_t ki_peek_next(ki_peek *peek)
+{
+    while (peek->left-- > 0) {
+        uint64_t pair = __atomic_load_n(&peek->pairs[peek->place], __ATOMIC_ACQUIRE);
+        peek->place = (peek->place + 1) & peek->mask;
+        if ((uint32_t)pair == peek->hash || pair == UINT64_MAX)
+            return (uint32_t)(pair >> 32);
+    }
+    return KI_NO_ROW;
+}
 
 /* Makes room for `more` further keys, so that the next `more` calls of set cannot fail. */
 kith_status ki_directory_reserve(ki_directory *directory, size_t more);

@@ -111,8 +111,8 @@ kith_status ki_head_check(const ki_head *head, uint64_t file_bytes, bool write)
     bool aux_apart = head->stride - head->row_bytes < KI_AUX_BYTES;
     if (rows > KI_MAX_ROWS || head->live > rows || head->live_side > 1 ||
         rows * head->stride > bytes[KI_ROWS] || rows * sizeof(ki_rec) > bytes[KI_RECS] ||
-        (aux_apart && rows * KI_AUX_BYTES > bytes[KI_AUX]) ||
-        words * 8 > bytes[KI_LIVE_A + head->live_side] || head->heap_used > bytes[KI_HEAP] ||
+        (aux_apart && rows * KI_AUX_BYTES > bytes[KI_AUX]) || words * 8 > bytes[KI_LIVE_A] ||
+        words * 8 > bytes[KI_LIVE_B] || head->heap_used > bytes[KI_HEAP] ||
         head->heap_used % 8 != 0 || head->checkpoint_lsn >= KI_LSN_MOST)
         return ki_fail(KITH_ECORRUPT,
                        "the store's head claims %u rows, of them %u live, that its %u extents have "

@@ -87,8 +87,8 @@ static bool is_seen(const ki_store *store, uint64_t birth)
 void ki_quarantine_bury(ki_store *store, uint32_t row, uint64_t lsn)
 {
     bool seen = is_seen(store, ki_store_birth(store, row));
-    ki_state_clear_live(store, row);
-    store->grave[row].death = lsn << 1 | seen;
+    __atomic_store_n(&store->grave[row].death, lsn << 1 | seen, __ATOMIC_RELAXED);
+    ki_state_clear_live(store, row); /* who sees this without a lock sees when it died */
     store->deaths++;
     ki_fifo *fifo = seen ? &store->seen : &store->unseen;
     fifo_push(fifo, row, &store->grave[fifo->last].next);
@@ -272,6 +272,11 @@ uint64_t ki_snapshot_lsn(const ki_snapshot *snapshot)
 bool ki_store_present(const ki_store *store, uint32_t row)
 {
     return row < store->rows && (ki_is_live(store, row) || (store->grave[row].death & 1));
+}
+
+bool ki_store_died_after(const ki_store *store, uint32_t row, uint64_t lsn)
+{
+    return __atomic_load_n(&store->grave[row].death, __ATOMIC_RELAXED) >> 1 > lsn;
 }
 
 bool ki_store_visible(const ki_store *store, uint32_t row, uint64_t lsn)

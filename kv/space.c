@@ -1,29 +1,19 @@
 /* space.c - sections over extents of one file, or over memory.
  *
  * May touch space.h. The one idea: a section's bytes have offsets of their own, and only this
- * file knows where in the file they lie. So the file grows at its end alone, by whichever section
- * needs room, nothing is ever moved to make some, and a base address that was handed out stays.
- *
- * Growing has two paces. Extents are added a quarter of the section at a time: the file gets
- * longer, and takes no more disk space; a head on disk must name them before they are relied on,
- * which costs two syncs, but seldom. Disk space follows in steps of a 128th, at least 256 KiB and
- * at most 64 MiB, just ahead of what is written. So a full disk is found out before anything is
- * written, and what stands empty is less than one part in a hundred of a large store.
- *
- * What a step takes beyond the need of the moment is filled with zeros: a sync that has to turn
- * unwritten extents into written ones takes longer, and sometimes very much longer, than one that
- * does not. Small commits find written ones; a large one brings its own.
+ * file knows where in the file they lie. So the file grows at its end alone (space_grow.c), by
+ * whichever section needs room, nothing is ever moved to make some, and a base address that was
+ * handed out stays.
  */
 #include "kv/space.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { ZEROS = 1 << 20, FILL_LEAST = 256 << 10, FILL_MOST = 64 << 20 };
-
-static const char *const names[KI_SECTIONS] = {"rows",     "side data", "records", "heap",
-                                               "liveness", "liveness",  "log"};
+const char *const ki_section_names[KI_SECTIONS] = {"rows",     "side data", "records", "heap",
+                                                   "liveness", "liveness",  "log"};
 
 /* ---- Whole transfers ---------------------------------------------------------------------- */
 
@@ -78,8 +68,7 @@ static const ki_piece *piece_at(const ki_section *section, uint64_t at)
     return &section->pieces[low];
 }
 
-/* How much of `bytes` lies in one piece, and where in the file. */
-static size_t part_of(const ki_section *section, uint64_t at, size_t bytes, uint64_t *offset)
+size_t ki_section_part(const ki_section *section, uint64_t at, size_t bytes, uint64_t *offset)
 {
     const ki_piece *piece = piece_at(section, at);
     uint64_t rest = piece->start + piece->bytes - at;
@@ -100,7 +89,7 @@ kith_status ki_space_write(ki_space *space, ki_section_kind kind, uint64_t at, c
     }
     while (bytes > 0 && !status) {
         uint64_t offset;
-        size_t part = part_of(section, at, bytes, &offset);
+        size_t part = ki_section_part(section, at, bytes, &offset);
         status = ki_file_write(space->vfs, space->file, offset, source, part);
         source += part;
         at += part;
@@ -122,7 +111,7 @@ kith_status ki_space_read(const ki_space *space, ki_section_kind kind, uint64_t 
     }
     while (bytes > 0 && !status) {
         uint64_t offset;
-        size_t part = part_of(section, at, bytes, &offset);
+        size_t part = ki_section_part(section, at, bytes, &offset);
         status = ki_file_read(space->vfs, space->file, offset, target, part);
         target += part;
         at += part;
@@ -154,11 +143,6 @@ kith_status ki_run_flush(ki_run *run)
 
 /* ---- Opening and closing ------------------------------------------------------------------ */
 
-static bool is_read_in_place(ki_section_kind kind)
-{
-    return kind == KI_ROWS || kind == KI_HEAP;
-}
-
 /* A limit on address space may refuse what the store will never fill: ask for less and less. */
 static kith_status reserve(ki_space *space, ki_section *section, uint64_t most)
 {
@@ -180,7 +164,7 @@ static kith_status reserve(ki_space *space, ki_section *section, uint64_t most)
 kith_status ki_space_open(const ki_vfs *vfs, int file, uint64_t rows_most, uint64_t heap_most,
                           ki_space *out)
 {
-    *out = (ki_space){.vfs = vfs, .file = file};
+    *out = (ki_space){.vfs = vfs, .file = file, .owner = getpid()};
     kith_status status = reserve(out, &out->section[KI_ROWS], rows_most);
     if (!status)
         status = reserve(out, &out->section[KI_HEAP], heap_most);
@@ -199,7 +183,7 @@ void ki_space_close(ki_space *space)
     *space = (ki_space){.file = -1};
 }
 
-/* ---- Growing ------------------------------------------------------------------------------ */
+/* ---- Extents ------------------------------------------------------------------------------ */
 
 static kith_status make_piece_room(ki_section *section)
 {
@@ -214,16 +198,18 @@ static kith_status make_piece_room(ki_section *section)
     return KITH_OK;
 }
 
-/* Appends bytes of the file to a section, and shows them. Room for the piece was made. */
-static kith_status append(ki_space *space, ki_section_kind kind, uint64_t offset, uint64_t bytes)
+kith_status ki_space_append(ki_space *space, ki_section_kind kind, uint64_t offset, uint64_t bytes)
 {
     ki_section *section = &space->section[kind];
-    if (is_read_in_place(kind)) {
+    kith_status status = make_piece_room(section);
+    if (status)
+        return status;
+    if (ki_is_read_in_place(kind)) {
         if (bytes > section->reserved || section->bytes > section->reserved - bytes)
             return ki_fail(KITH_ENOMEM,
                            "%llu bytes of %s do not fit in the %zu bytes of addresses that were "
                            "reserved",
-                           (unsigned long long)(section->bytes + bytes), names[kind],
+                           (unsigned long long)(section->bytes + bytes), ki_section_names[kind],
                            section->reserved);
         if (space->vfs->map(space->vfs->user, space->file, section->base + section->bytes,
                             (size_t)bytes, offset) != 0)
@@ -236,7 +222,7 @@ static kith_status append(ki_space *space, ki_section_kind kind, uint64_t offset
     else
         section->pieces[section->count++] = (ki_piece){section->bytes, offset, bytes};
     section->bytes += bytes;
-    space->end = offset + bytes;
+    __atomic_store_n(&space->end, offset + bytes, __ATOMIC_RELAXED);
     return KITH_OK;
 }
 
@@ -249,144 +235,10 @@ kith_status ki_space_adopt(ki_space *space, const ki_head *head)
     for (uint32_t i = 0; i < head->extent_count && !status; i++) {
         const ki_extent *extent = &head->extents[i];
         ki_section_kind kind = (ki_section_kind)extent->kind;
-        status = make_piece_room(&space->section[kind]);
-        if (!status)
-            status = append(space, kind, (uint64_t)extent->first * head->unit_bytes,
-                            (uint64_t)extent->units * head->unit_bytes);
+        status = ki_space_append(space, kind, (uint64_t)extent->first * head->unit_bytes,
+                                 (uint64_t)extent->units * head->unit_bytes);
     }
     return status;
-}
-
-static uint32_t extent_count(const ki_space *space)
-{
-    uint32_t count = 0;
-    for (int kind = 0; kind < KI_SECTIONS; kind++)
-        count += space->section[kind].count;
-    return count;
-}
-
-static bool is_zeroed(ki_section_kind kind)
-{
-    return kind == KI_ROWS || kind == KI_AUX || kind == KI_HEAP || kind == KI_LOG;
-}
-
-static kith_status write_zeros(ki_space *space, ki_section_kind kind, uint64_t at, uint64_t bytes)
-{
-    size_t part = bytes < ZEROS ? (size_t)bytes : ZEROS;
-    void *zeros = ki_zalloc(part);
-    kith_status status = zeros ? KITH_OK : ki_no_memory("zeros", part);
-    while (bytes > 0 && !status) {
-        size_t now = bytes < part ? (size_t)bytes : part;
-        status = ki_space_write(space, kind, at, zeros, now);
-        at += now;
-        bytes -= now;
-    }
-    ki_free(zeros);
-    return status;
-}
-
-static kith_status take_space(ki_space *space, ki_section_kind kind, uint64_t at, uint64_t bytes)
-{
-    while (bytes > 0) {
-        uint64_t offset;
-        size_t part = part_of(&space->section[kind], at, (size_t)bytes, &offset);
-        int refused;
-        do
-            refused = space->vfs->allocate(space->vfs->user, space->file, offset, part);
-        while (refused != 0 && errno == EINTR);
-        if (refused)
-            return ki_fail(KITH_EIO, "no disk space for %zu more bytes of %s: %s", part,
-                           names[kind], strerror(errno));
-        at += part;
-        bytes -= part;
-    }
-    return KITH_OK;
-}
-
-/* The section has the extents; its first `bytes` are to be had without fail. */
-static kith_status fill(ki_space *space, ki_section_kind kind, uint64_t bytes)
-{
-    ki_section *section = &space->section[kind];
-    uint64_t step = section->filled / 128, at = section->filled;
-    if (bytes <= at)
-        return KITH_OK;
-    if (step < FILL_LEAST)
-        step = FILL_LEAST;
-    if (step > FILL_MOST)
-        step = FILL_MOST;
-    if (step < bytes - at)
-        step = bytes - at;
-    step = (step + 4095) & ~UINT64_C(4095);
-    if (step > section->bytes - at)
-        step = section->bytes - at;
-    uint64_t end = at + step, idle = kind == KI_LOG ? at : bytes & ~UINT64_C(4095);
-    if (idle < at)
-        idle = at;
-    kith_status status = take_space(space, kind, at, step);
-    if (!status && is_zeroed(kind))
-        status = write_zeros(space, kind, idle, end - idle);
-    if (!status)
-        section->filled = end;
-    return status;
-}
-
-void ki_space_used(ki_space *space, ki_section_kind kind, uint64_t bytes)
-{
-    bytes = (bytes + 4095) & ~UINT64_C(4095);
-    space->section[kind].filled = bytes;
-}
-
-uint64_t ki_space_bytes(const ki_space *space)
-{
-    uint64_t bytes = KI_HEADS_BYTES;
-    for (int kind = 0; kind < KI_SECTIONS; kind++)
-        bytes += space->section[kind].filled;
-    return space->file < 0 ? 0 : bytes;
-}
-
-kith_status ki_space_extend(ki_space *space, ki_section_kind kind, uint64_t bytes)
-{
-    ki_section *section = &space->section[kind];
-    uint64_t unit = space->unit_bytes;
-    if (space->file < 0 || bytes <= section->bytes)
-        return KITH_OK;
-    uint64_t more = (bytes - section->bytes + unit - 1) / unit * unit, end = space->end + more;
-    int refused;
-    if (extent_count(space) >= KI_EXTENTS_MAX || end / unit > UINT32_MAX)
-        return ki_fail(KITH_ENOMEM, "the store's file has %u extents and %llu bytes: it is full",
-                       extent_count(space), (unsigned long long)space->end);
-    kith_status status = make_piece_room(section);
-    if (status)
-        return status;
-    do
-        refused = space->vfs->extend(space->vfs->user, space->file, end);
-    while (refused != 0 && errno == EINTR);
-    if (refused)
-        return ki_fail(KITH_EIO, "the store's file cannot have %llu bytes: %s",
-                       (unsigned long long)end, strerror(errno));
-    status = append(space, kind, space->end, more);
-    if (!status)
-        space->unsaved = true;
-    return status;
-}
-
-uint64_t ki_space_ahead(const ki_space *space, uint64_t bytes)
-{
-    uint64_t least = (uint64_t)space->grow_units * space->unit_bytes, more = bytes / 4;
-    return bytes + (more > least ? more : least);
-}
-
-kith_status ki_space_grow(ki_space *space, ki_section_kind kind, uint64_t bytes)
-{
-    ki_section *section = &space->section[kind];
-    kith_status status = KITH_OK;
-    if (space->file < 0) {
-        status = ki_arena_grow(&section->arena, (size_t)bytes);
-        section->bytes = section->arena.committed;
-        return status;
-    }
-    status = ki_space_extend(space, kind, bytes);
-    return status ? status : fill(space, kind, bytes);
 }
 
 /* Extents in the order in which they lie in the file: each section's list is sorted, so the

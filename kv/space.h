@@ -29,12 +29,20 @@ typedef struct ki_section {
 typedef struct ki_space {
     const ki_vfs *vfs;
     int file;            /* -1: in memory */
+    pid_t owner;         /* the process that opened it */
     uint32_t unit_bytes; /* extents start and end on multiples */
     uint32_t grow_units;
-    uint64_t end; /* where the next extent begins */
+    uint64_t end; /* where the next extent begins; atomic for who only looks */
     bool unsaved; /* extents were added that no head on disk names */
     ki_section section[KI_SECTIONS];
 } ki_space;
+
+extern const char *const ki_section_names[KI_SECTIONS]; /* for sentences */
+
+static inline bool ki_is_read_in_place(ki_section_kind kind)
+{
+    return kind == KI_ROWS || kind == KI_HEAP;
+}
 
 /* Addresses for at most so many bytes of ROWS and HEAP. file -1 opens a space in memory. */
 kith_status ki_space_open(const ki_vfs *vfs, int file, uint64_t rows_most, uint64_t heap_most,
@@ -43,6 +51,11 @@ void ki_space_close(ki_space *space); /* the file stays open; accepts a zeroed s
 
 /* Takes over the extents of a head that was checked. */
 kith_status ki_space_adopt(ki_space *space, const ki_head *head);
+
+/* Appends bytes of the file to a section, and shows them. How much of `bytes` at `at` lies in one
+ * piece, and where in the file. */
+kith_status ki_space_append(ki_space *space, ki_section_kind kind, uint64_t offset, uint64_t bytes);
+size_t ki_section_part(const ki_section *section, uint64_t at, size_t bytes, uint64_t *offset);
 
 /* Gives a section extents for at least `bytes`: in a file they take no disk space yet. */
 kith_status ki_space_extend(ki_space *space, ki_section_kind kind, uint64_t bytes);

@@ -234,12 +234,13 @@ void ki_stage_drop(ki_store *store, size_t first)
     }
 }
 
-void ki_stage_clear(ki_store *store)
+/* Nothing will be looked up among them any more. Now, since an operation's key may be bytes that a
+ * reader was shown, in a REC that is about to be written. */
+void ki_stage_forget(ki_store *store)
 {
     for (size_t i = 0; i < store->staged_count && store->overlaid; i++)
         ki_directory_remove(store->overlay, store->staged_ops[i]->key,
                             store->staged_ops[i]->key_len);
-    store->staged_count = 0;
 }
 
 /* ---- Then: bytes -------------------------------------------------------------------------- */

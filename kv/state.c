@@ -14,8 +14,6 @@
 #include <assert.h>
 #include <string.h>
 
-enum { LINES_AHEAD = 4 }; /* of 64 bytes, of a row */
-
 kith_status ki_state_open(ki_store *store)
 {
     uint64_t stride = ((uint64_t)store->shape.row_bytes + KI_LINE - 1) & ~(uint64_t)(KI_LINE - 1);
@@ -36,6 +34,8 @@ kith_status ki_state_open(ki_store *store)
         status = ki_directory_open(ki_row_has_key, store, &store->graves);
     if (!status)
         status = ki_heap_open(store);
+    if (!status)
+        ki_directory_share(store->directory);
     store->aside_spare = KI_NO_ROW;
     store->recs = (ki_rec *)(void *)store->recs_arena.base;
     store->grave = (ki_grave *)(void *)store->graves_arena.base;
@@ -60,10 +60,13 @@ void ki_state_close(ki_store *store)
 void ki_gate_shut(ki_store *store)
 {
     pthread_rwlock_wrlock(&store->gate);
+    __atomic_store_n(&store->turns, store->turns + 1, __ATOMIC_RELAXED);
 }
 
 void ki_gate_open(ki_store *store)
 {
+    __atomic_store_n(&store->meta_past, store->aside_seen.count > 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&store->turns, store->turns + 1, __ATOMIC_RELEASE);
     pthread_rwlock_unlock(&store->gate);
 }
 
@@ -106,38 +109,6 @@ kith_status ki_state_reserve(ki_store *store, uint32_t rows, size_t keys, size_t
     return status;
 }
 
-/* ---- Records ------------------------------------------------------------------------------ */
-
-void ki_rec_key(const ki_store *store, const ki_rec *rec, const void **key, size_t *key_len)
-{
-    *key_len = ki_rec_key_len(rec);
-    *key = ki_rec_away(rec) ? store->space.section[KI_HEAP].base + rec->key.away.offset
-                            : rec->key.here;
-}
-
-const void *ki_rec_meta(const ki_store *store, const ki_rec *rec, uint32_t *meta_len)
-{
-    *meta_len = ki_rec_away(rec) ? rec->key.away.meta_len : 0;
-    if (*meta_len == 0)
-        return NULL;
-    return store->space.section[KI_HEAP].base + rec->key.away.offset + ki_rec_key_len(rec);
-}
-
-/* Whoever asks for a key usually goes on to read its row, so the row sets out while the REC is
- * still being waited for: a get that touches the whole row takes 0.88 of the time. More lines than
- * these, or fewer, gain less. */
-bool ki_row_has_key(const void *user, uint32_t row, const void *key, size_t key_len)
-{
-    const ki_store *store = user;
-    const unsigned char *elements = ki_slab_row(&store->slab, row);
-    const void *own;
-    size_t own_len;
-    for (size_t i = 0; i < LINES_AHEAD * KI_LINE && i < store->slab.stride; i += KI_LINE)
-        __builtin_prefetch(elements + i);
-    ki_rec_key(store, &store->recs[row], &own, &own_len);
-    return own_len == key_len && memcmp(own, key, key_len) == 0;
-}
-
 /* ---- Making an operation visible ---------------------------------------------------------- */
 
 /* Release: who sees the bit also sees the row that was written before it. */
@@ -148,7 +119,7 @@ void ki_state_set_live(ki_store *store, uint32_t row)
     uint32_t meta_len;
     ki_rec_meta(store, rec, &meta_len);
     __atomic_store_n(word, *word | UINT64_C(1) << row % 64, __ATOMIC_RELEASE);
-    store->live_count++;
+    __atomic_store_n(&store->live_count, store->live_count + 1, __ATOMIC_RELEASE);
     store->live_key_bytes += ki_rec_key_len(rec) + meta_len;
     store->heap_live += ki_rec_heap_bytes(rec);
 }
@@ -160,9 +131,18 @@ void ki_state_clear_live(ki_store *store, uint32_t row)
     uint32_t meta_len;
     ki_rec_meta(store, rec, &meta_len);
     __atomic_store_n(word, *word & ~(UINT64_C(1) << row % 64), __ATOMIC_RELEASE);
-    store->live_count--;
+    __atomic_store_n(&store->live_count, store->live_count - 1, __ATOMIC_RELEASE);
     store->live_key_bytes -= ki_rec_key_len(rec) + meta_len;
     store->heap_live -= ki_rec_heap_bytes(rec);
+}
+
+/* Word by word, with release: see look.c. */
+static void set_rec(ki_rec *rec, const ki_rec *to)
+{
+    const ki_rec_part *from = (const ki_rec_part *)to;
+    ki_rec_part *word = (ki_rec_part *)rec;
+    for (size_t i = 0; i < sizeof *rec / sizeof *word; i++)
+        __atomic_store_n(&word[i], from[i], __ATOMIC_RELEASE);
 }
 
 static void apply_put(ki_store *store, const ki_record *record)
@@ -170,7 +150,7 @@ static void apply_put(ki_store *store, const ki_record *record)
     uint32_t row = record->row;
     const void *key;
     size_t key_len;
-    store->recs[row] = record->rec;
+    set_rec(&store->recs[row], &record->rec);
     if (row >= store->rows)
         __atomic_store_n(&store->rows, row + 1, __ATOMIC_RELEASE);
     ki_state_set_live(store, row);
@@ -202,7 +182,7 @@ static void apply_meta(ki_store *store, const ki_record *record)
     store->heap_live -= ki_rec_heap_bytes(rec);
     store->live_key_bytes += after;
     store->live_key_bytes -= before;
-    *rec = record->rec;
+    set_rec(rec, &record->rec);
 }
 
 void ki_state_apply(ki_store *store, const ki_record *record)
@@ -218,85 +198,6 @@ void ki_state_apply(ki_store *store, const ki_record *record)
 }
 
 /* ---- What is there ------------------------------------------------------------------------ */
-
-uint32_t ki_store_find(const ki_store *store, const void *key, size_t key_len)
-{
-    ki_store_read_lock(store);
-    uint32_t row = ki_directory_find(store->directory, key, key_len);
-    ki_store_read_unlock(store);
-    return row;
-}
-
-void ki_store_show(const ki_store *store, uint32_t row, uint64_t lsn, ki_view *out)
-{
-    const ki_rec *rec = ki_rec_as_of(store, row, lsn);
-    *out = (ki_view){.row = row, .elements = ki_slab_row(&store->slab, row)};
-    out->meta = ki_rec_meta(store, rec, &out->meta_len);
-    out->lsn = ki_rec_lsn(rec);
-}
-
-static kith_status find_as_of(const ki_store *store, const ki_snapshot *snapshot, const void *key,
-                              size_t key_len, ki_view *out)
-{
-    uint64_t lsn = snapshot ? snapshot->lsn : KI_NEWEST;
-    uint32_t row = ki_row_as_of(store, key, key_len, lsn);
-    if (row == KI_NO_ROW)
-        return ki_fail(KITH_ENOTFOUND, "no vector has this key of %zu bytes", key_len);
-    ki_store_show(store, row, lsn, out);
-    return KITH_OK;
-}
-
-kith_status ki_store_look(const ki_store *store, const ki_snapshot *snapshot, const void *key,
-                          size_t key_len, ki_view *out)
-{
-    ki_store_read_lock(store);
-    kith_status status = find_as_of(store, snapshot, key, key_len, out);
-    ki_store_read_unlock(store);
-    return status;
-}
-
-kith_status ki_store_get(const ki_store *store, const ki_snapshot *snapshot, const void *key,
-                         size_t key_len, void *elements, void *meta, size_t meta_room,
-                         size_t *meta_len)
-{
-    ki_view view = {0};
-    ki_store_read_lock(store);
-    kith_status status = find_as_of(store, snapshot, key, key_len, &view);
-    if (!status && meta_room > 0 && view.meta_len > meta_room)
-        status = ki_fail(KITH_EINVAL, "the metadata have %u bytes, and there is room for %zu",
-                         view.meta_len, meta_room);
-    if (!status && elements)
-        memcpy(elements, view.elements, store->shape.row_bytes);
-    if (!status && meta && meta_room > 0 && view.meta_len > 0)
-        memcpy(meta, view.meta, view.meta_len);
-    if (!status && meta_len)
-        *meta_len = view.meta_len;
-    ki_store_read_unlock(store);
-    return status;
-}
-
-bool ki_store_key(const ki_store *store, uint32_t row, const void **key, size_t *key_len)
-{
-    ki_store_read_lock(store);
-    bool live = ki_is_live(store, row);
-    if (live)
-        ki_rec_key(store, &store->recs[row], key, key_len);
-    ki_store_read_unlock(store);
-    return live;
-}
-
-size_t ki_store_key_copy(const ki_store *store, uint32_t row, void *key)
-{
-    const void *own;
-    size_t key_len = 0;
-    ki_store_read_lock(store);
-    if (ki_is_live(store, row)) {
-        ki_rec_key(store, &store->recs[row], &own, &key_len);
-        memcpy(key, own, key_len);
-    }
-    ki_store_read_unlock(store);
-    return key_len;
-}
 
 void ki_store_present_key(const ki_store *store, uint32_t row, const void **key, size_t *key_len)
 {
@@ -339,8 +240,22 @@ uint32_t ki_store_rows(const ki_store *store)
 
 uint64_t ki_store_live_count(const ki_store *store)
 {
+    return __atomic_load_n(&store->live_count, __ATOMIC_ACQUIRE);
+}
+
+/* A reader who sees any number of a commit that is being applied sees an odd turn behind it, or
+ * another than before: what is stored after a turn is stored with release. */
+ki_moment ki_store_moment(const ki_store *store)
+{
+    ki_moment moment;
+    const uint32_t turn = __atomic_load_n(&store->turns, __ATOMIC_ACQUIRE);
+    moment.lsn = ki_store_lsn(store);
+    moment.rows = ki_store_rows(store);
+    moment.live = ki_store_live_count(store);
+    if (turn % 2 == 0 && __atomic_load_n(&store->turns, __ATOMIC_RELAXED) == turn)
+        return moment;
     ki_store_read_lock(store);
-    uint64_t count = store->live_count;
+    moment = (ki_moment){store->lsn, store->live_count, store->rows};
     ki_store_read_unlock(store);
-    return count;
+    return moment;
 }

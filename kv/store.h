@@ -17,6 +17,13 @@
  * good: what the disk holds is then unknown until it is opened again, and a second sync that
  * reports success would prove nothing.
  *
+ * Others. A process that is killed loses nothing that was acknowledged, and what the next one finds
+ * is on disk before it builds on it. Who cuts the file short, or writes something else over it,
+ * takes what lies there: the next sync or checkpoint finds out and turns the store read-only, but a
+ * row whose place in the file is gone cannot be read, and the system ends who tries (SIGBUS), as it
+ * does where the disk has gone bad. A child of fork may close a store of its parent's, and no more:
+ * it cannot see what its parent writes, and its own commits are refused (EBUSY).
+ *
  * Threads. All of this may be called from any thread at any time, but open and close, and what
  * says otherwise. Writers queue, and one of them syncs for all that wait. Readers hold a short
  * shared lock and never wait for a sync. ki_store_slab, _live, _rows and the row's bytes may be
@@ -74,7 +81,8 @@ ki_store_config ki_store_defaults(const ki_shape *shape);
 /* Opens or creates. A file is recovered: what was committed is there, what was not is gone.
  * Errors: EINVAL (shape differs, not a regular file), EUNSUPPORTED (another version, feature,
  * byte order), ECORRUPT (damage that no power cut explains; nothing is changed then), EBUSY
- * (another process writes to it), EEXISTS, ENOTFOUND, EIO, ENOMEM. */
+ * (another process writes to it; read-only: saves it faster than it can be read), EEXISTS,
+ * ENOTFOUND, EIO, ENOMEM. */
 kith_status ki_store_open(const char *path, const ki_store_config *config, ki_store **out);
 
 /* Takes a checkpoint if there is anything to save, and frees. Snapshots must be released and pins
@@ -138,13 +146,22 @@ typedef struct ki_view {
     uint32_t meta_len;
     const void *elements;
     const void *meta; /* NULL when there is none */
-    uint64_t lsn;     /* of the operation that put the row */
+    const void *key;  /* as it lies with the row */
+    size_t key_len;
+    uint64_t lsn; /* of the operation that put the row */
 } ki_view;
 
 /* Finds a key as of `snapshot`, or now (NULL), and shows where its bytes lie: valid until the
  * snapshot is released, without one until the store changes. ENOTFOUND. */
 kith_status ki_store_look(const ki_store *store, const ki_snapshot *snapshot, const void *key,
                           size_t key_len, ki_view *out);
+
+/* The row of a key of up to 16 bytes that has no metadata, as of `snapshot` or now, when it can be
+ * told without a lock; no row changes or dies for a snapshot. KI_NO_ROW proves nothing: look does.
+ * The second: where the key of a row that was found so lies, until its metadata are set. */
+uint32_t ki_store_peek(const ki_store *store, const ki_snapshot *snapshot, const void *key,
+                       size_t key_len);
+const void *ki_store_short_key(const ki_store *store, uint32_t row);
 
 /* The same by copy, whole and consistent beside any writer. `elements` (row_bytes) may be NULL.
  * `meta` takes at most meta_room bytes and may be NULL; *meta_len (may be NULL) is the full
@@ -210,6 +227,17 @@ void ki_store_pin(ki_store *store);
 void ki_store_unpin(ki_store *store);
 uint32_t ki_store_pins(const ki_store *store);
 
+/* The state after one commit, for who looks at rows without a lock while the store is pinned: a row
+ * is in it when its number is below `rows` and its live bit is set, or was until an operation after
+ * `lsn`. A bit that is found clear (acquired) tells when its row died. Waits for no sync. */
+typedef struct ki_moment {
+    uint64_t lsn, live; /* keys there were */
+    uint32_t rows;
+} ki_moment;
+
+ki_moment ki_store_moment(const ki_store *store);
+bool ki_store_died_after(const ki_store *store, uint32_t row, uint64_t lsn);
+
 /* The rows, their liveness (bit i of word i/64), how many row numbers were ever used. The arrays
  * never move; `live` bits change with every commit. */
 const ki_slab *ki_store_slab(const ki_store *store);
@@ -256,14 +284,16 @@ kith_status ki_store_check(ki_store *store, bool full, kith_progress_fn progress
 
 /* Writes the state of now to a new file, while writers go on. The rows are numbered anew, without
  * gaps, and the copy has a uuid of its own. Nothing stands at `path` until the copy is whole and
- * on disk; EEXISTS when something does already. */
+ * on disk; EEXISTS when something does already. Rows are held against their checksums: ECORRUPT
+ * names the first that is damaged. */
 kith_status ki_store_backup(ki_store *store, const char *path, kith_progress_fn progress,
                             void *user);
 
 /* Gives dead space back: the same into a new file, which then takes the place of the old one. A
  * power cut leaves one or the other. Needs the store to itself: no snapshot, no pin, no other
- * call; EBUSY otherwise. Rows are renumbered, every pointer into the store is void, and the watch
- * is taken away. In memory it does nothing. */
+ * call, and the file to be where it was opened; EBUSY otherwise. ECORRUPT as for a backup. Rows are
+ * renumbered, every pointer into the store is void, and the watch is taken away. In memory it does
+ * nothing. */
 kith_status ki_store_compact(ki_store *store, kith_progress_fn progress, void *user);
 
 #endif

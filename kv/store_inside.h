@@ -38,7 +38,11 @@ enum {
     KI_RULE_HEAD_SUM = 1 << 13,        /* a torn head is no head */
     KI_RULE_STICKY = 1 << 14,          /* a failed sync is the end of writing */
     KI_RULE_EXTENTS_FIRST = 1 << 15,   /* no record relies on an extent that no head names */
-    KI_RULE_HEAP_QUARANTINE = 1 << 16  /* replaced metadata wait for a checkpoint too */
+    KI_RULE_HEAP_QUARANTINE = 1 << 16, /* replaced metadata wait for a checkpoint too */
+    KI_RULE_SYNC_FOUND = 1 << 17,      /* what a recovery builds on is on disk, not in a cache */
+    KI_RULE_SYNC_FOLDER = 1 << 18,     /* a file's name is on disk before a commit in it counts */
+    KI_RULE_COPY_FIRST = 1 << 19,      /* a copy is on disk before it takes its name */
+    KI_RULE_READERS = 1 << 20          /* nothing is used again while another process reads */
 };
 
 #define KI_HEAP_MOST (UINT64_C(1) << 38) /* addresses for keys and metadata */
@@ -143,6 +147,8 @@ struct ki_store {
 
     /* All before here changes places in a compaction (copy.c); what follows stays. */
     pthread_rwlock_t gate;
+    uint32_t turns; /* atomic: of the gate, odd while it is shut; see ki_store_moment */
+    bool meta_past; /* atomic: a snapshot sees metadata that changed since */
 
     /* the queue */
     pthread_mutex_t queue_lock;
@@ -150,7 +156,7 @@ struct ki_store {
     ki_request *queue_head, **queue_tail;
     bool led;
 
-    /* the end of writing: set once, never cleared */
+    /* the end of writing: set once, never cleared. The lock is held over every sync. */
     pthread_mutex_t poison_lock;
     int poisoned; /* atomic */
     char poison[256];
@@ -191,7 +197,7 @@ static inline bool ki_is_live(const ki_store *store, uint32_t row)
 /* A reader in another process may stand at a checkpoint from before this opening. */
 static inline bool ki_may_reuse(const ki_store *store)
 {
-    return store->released_lsn >= store->opened_lsn;
+    return store->released_lsn >= store->opened_lsn || ki_broken(store, KI_RULE_READERS);
 }
 
 static inline uint64_t ki_min(uint64_t a, uint64_t b)
@@ -206,15 +212,21 @@ void ki_state_close(ki_store *store);
  * metadata. */
 kith_status ki_state_reserve(ki_store *store, uint32_t rows, size_t keys, size_t deaths,
                              size_t changes);
-void ki_rec_key(const ki_store *store, const ki_rec *rec, const void **key, size_t *key_len);
-const void *ki_rec_meta(const ki_store *store, const ki_rec *rec, uint32_t *meta_len);
-bool ki_row_has_key(const void *store, uint32_t row, const void *key, size_t key_len);
 /* With the gate shut: one operation becomes visible. */
 void ki_state_apply(ki_store *store, const ki_record *record);
 void ki_state_set_live(ki_store *store, uint32_t row);
 void ki_state_clear_live(ki_store *store, uint32_t row);
 void ki_gate_shut(ki_store *store); /* exclusive */
 void ki_gate_open(ki_store *store);
+
+/* ---- look.c: keys and what lies under them ---- */
+
+/* Of a REC, whose four words are stored and read one by one where no lock keeps them together. */
+typedef uint64_t __attribute__((__may_alias__)) ki_rec_part;
+
+void ki_rec_key(const ki_store *store, const ki_rec *rec, const void **key, size_t *key_len);
+const void *ki_rec_meta(const ki_store *store, const ki_rec *rec, uint32_t *meta_len);
+bool ki_row_has_key(const void *store, uint32_t row, const void *key, size_t key_len);
 
 /* ---- quarantine.c: freed rows and snapshots ---- */
 kith_status ki_quarantine_reserve(ki_store *store, size_t deaths, size_t changes);
@@ -242,12 +254,13 @@ kith_status ki_stage_room(ki_store *store, size_t records);
 kith_status ki_stage_request(ki_store *store, ki_request *request);
 kith_status ki_stage_write(ki_store *store);       /* rows, side data, heap: all but the log */
 void ki_stage_drop(ki_store *store, size_t first); /* gives back all staged from `first` on */
-void ki_stage_clear(ki_store *store);              /* after they were published */
+void ki_stage_forget(ki_store *store);             /* before they are published */
 
 /* ---- commit.c: the lead, and what makes a commit certain ---- */
 void ki_lead_take(ki_store *store);
 void ki_lead_give(ki_store *store);
-kith_status ki_sync_to(ki_store *store, uint64_t lsn);      /* any thread; lsn was written */
+kith_status ki_sync_file(ki_store *store);                  /* any thread */
+kith_status ki_sync_to(ki_store *store, uint64_t lsn);      /* the same; lsn was written */
 kith_status ki_poison(ki_store *store, kith_status status); /* with the thread's sentence */
 kith_status ki_check_writable(const ki_store *store);
 kith_status ki_syncer_start(ki_store *store);
@@ -269,8 +282,9 @@ uint64_t ki_now_ms(void);
 /* Takes away what a compaction left that was killed. The caller holds the writer's lock. */
 void ki_copy_clear(const ki_store *store);
 
-/* ---- recover.c, reindex.c: while nobody else can see the store ---- */
+/* ---- recover.c, replay.c, reindex.c: while nobody else can see the store ---- */
 kith_status ki_recover(ki_store *store, bool *log_was_used);
+kith_status ki_replay(ki_store *store, bool *log_was_used); /* used: some record was right */
 kith_status ki_index_rows(ki_store *store);
 
 /* ---- store.c ---- */

@@ -68,6 +68,29 @@ static kith_status check_liveness(const ki_store *store)
     return status;
 }
 
+/* The writer in another process has saved its state since this one was opened to read. */
+static bool is_superseded(const ki_store *store)
+{
+    ki_head head;
+    for (uint64_t side = 0; side < 2 && store->config.read_only; side++)
+        if (!ki_file_read(store->config.vfs, store->file, side * KI_HEAD_BYTES, &head,
+                          sizeof head) &&
+            head.sum == ki_head_sum(&head) && head.generation > store->head.generation &&
+            memcmp(head.uuid, store->head.uuid, sizeof head.uuid) == 0)
+            return true;
+    return false;
+}
+
+/* A checkpoint that another followed may be written over, and then it is no damage. Its rows are
+ * kept for the readers that stand there. */
+static kith_status check_checkpoint(const ki_store *store)
+{
+    kith_status status = check_head(store);
+    if (!status)
+        status = check_liveness(store);
+    return status == KITH_ECORRUPT && is_superseded(store) ? KITH_OK : status;
+}
+
 /* RECs on disk are those in memory: all of a store that was just saved. A store that reads beside
  * a writer, or that replayed a log it may not save, has newer ones than its checkpoint. */
 static kith_status check_recs(const ki_store *store, unsigned char *piece)
@@ -101,9 +124,7 @@ static kith_status check_quickly(ki_store *store, unsigned char *piece)
     if (!status)
         status = ki_heap_check(store);
     if (!status && ki_in_file(store))
-        status = check_head(store);
-    if (!status && ki_in_file(store))
-        status = check_liveness(store);
+        status = check_checkpoint(store);
     if (!status && ki_in_file(store))
         status = check_recs(store, piece);
     ki_lead_give(store);

@@ -5,10 +5,8 @@
  * full check finds no fault is a right one, which finds every row under its key, walks them in
  * order, takes commits, and passes its check again after them.
  *
- * An input is a byte of choices, the length of the file, and runs {offset, length, bytes} of a file
- * that is zero elsewhere (three, two bytes and so on, little-endian): heads are 16 KiB of mostly
- * nothing, and so an input has some kilobytes and a mutation hits something. tests/fuzz.sh runs it
- * under libFuzzer, and test_kv_fuzz_corpus reads the kept inputs with no fuzzer at all.
+ * The input is a file as fuzz_input.h packs it. tests/fuzz.sh runs it under libFuzzer, and
+ * test_kv_fuzz_corpus reads the kept inputs with no fuzzer at all.
  */
 #include "tests/fuzz_store.h"
 #include "tests/sim_vfs.h"
@@ -17,87 +15,13 @@
 #include "kv/format.h"
 #include "kv/ordered_store.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { INPUT_HEAD = 4, RUN_HEAD = 5, GAP = 8, COMMITS = 3, SEARCHES = 8 };
+enum { COMMITS = 3, SEARCHES = 8 };
 
 static sim disk;
 static unsigned char file[FUZZ_FILE_MOST];
 static const char path[] = "fuzzed";
-
-static void demand(bool what, const char *said)
-{
-    if (what)
-        return;
-    fprintf(stderr, "%s; the last error was: %s\n", said, kith_last_error());
-    __builtin_trap();
-}
-
-/* ---- Inputs ------------------------------------------------------------------------------- */
-
-static size_t number(const uint8_t *at, int bytes)
-{
-    size_t value = 0;
-    while (bytes-- > 0)
-        value = value << 8 | at[bytes];
-    return value;
-}
-
-static void put_number(unsigned char *at, int bytes, size_t value)
-{
-    for (int i = 0; i < bytes; i++, value >>= 8)
-        at[i] = (unsigned char)value;
-}
-
-static size_t unpack(const uint8_t *input, size_t bytes)
-{
-    size_t file_bytes = number(input + 1, 3) % (FUZZ_FILE_MOST + 1);
-    memset(file, 0, file_bytes);
-    for (size_t at = INPUT_HEAD; at + RUN_HEAD <= bytes;) {
-        size_t offset = number(input + at, 3), run = number(input + at + 3, 2);
-        at += RUN_HEAD;
-        if (run > bytes - at)
-            run = bytes - at;
-        if (offset < file_bytes)
-            memcpy(file + offset, input + at,
-                   run < file_bytes - offset ? run : file_bytes - offset);
-        at += run;
-    }
-    return file_bytes;
-}
-
-/* The end of the run of bytes that are not zero; short gaps belong to it. */
-static size_t run_end(const unsigned char *from, size_t at, size_t bytes)
-{
-    size_t end = at;
-    for (size_t i = at; i < bytes && i - at < 60000 && i - end < GAP; i++)
-        if (from[i])
-            end = i + 1;
-    return end;
-}
-
-size_t fuzz_pack(unsigned how, const unsigned char *from, size_t file_bytes, unsigned char *input,
-                 size_t room)
-{
-    size_t used = INPUT_HEAD;
-    input[0] = (unsigned char)how;
-    put_number(input + 1, 3, file_bytes);
-    for (size_t at = 0; at < file_bytes; at++) {
-        if (!from[at])
-            continue;
-        size_t run = run_end(from, at, file_bytes) - at;
-        if (used + RUN_HEAD + run > room)
-            return 0;
-        put_number(input + used, 3, at);
-        put_number(input + used + 3, 2, run);
-        memcpy(input + used + RUN_HEAD, from + at, run);
-        used += RUN_HEAD + run;
-        at += run;
-    }
-    return used;
-}
 
 /* ---- Repairs ------------------------------------------------------------------------------ */
 
@@ -191,10 +115,10 @@ static void plant(size_t file_bytes)
 {
     const ki_vfs *vfs = &disk.vfs;
     int fd = vfs->open(vfs->user, path, KI_VFS_CREATE);
-    demand(fd >= 0 && vfs->extend(vfs->user, fd, file_bytes) == 0 &&
-               vfs->pwrite(vfs->user, fd, file, file_bytes, 0) == (ssize_t)file_bytes &&
-               vfs->sync(vfs->user, fd) == 0,
-           "the disk in memory would not take the file");
+    fuzz_demand(fd >= 0 && vfs->extend(vfs->user, fd, file_bytes) == 0 &&
+                    vfs->pwrite(vfs->user, fd, file, file_bytes, 0) == (ssize_t)file_bytes &&
+                    vfs->sync(vfs->user, fd) == 0,
+                "the disk in memory would not take the file");
     vfs->close(vfs->user, fd);
 }
 
@@ -213,9 +137,9 @@ static void read_all(ki_store *store, bool right)
         kith_status status =
             ki_store_get(store, NULL, key, key_len, elements, meta, sizeof meta, &meta_len);
         if (right)
-            demand(!status && ki_store_find(store, key, key_len) == row, "a row is not found");
+            fuzz_demand(!status && ki_store_find(store, key, key_len) == row, "a row is not found");
     }
-    demand(seen == ki_store_live_count(store), "the count of keys is not that of live rows");
+    fuzz_demand(seen == ki_store_live_count(store), "the count of keys is not that of live rows");
 }
 
 static void walk(ki_store *store, bool right)
@@ -230,8 +154,8 @@ static void walk(ki_store *store, bool right)
     for (uint32_t row = ki_cursor_first(&cursor); row != KI_NO_ROW; row = ki_cursor_next(&cursor))
         seen++;
     ki_store_read_unlock(store);
-    demand(!right || (seen == ki_store_live_count(store) && !ki_ordered_check(order)),
-           "the ordered directory misses a key");
+    fuzz_demand(!right || (seen == ki_store_live_count(store) && !ki_ordered_check(order)),
+                "the ordered directory misses a key");
     ki_ordered_detach(store, order);
 }
 
@@ -260,17 +184,18 @@ static void walk_graph(const ki_store *store, const ki_graph *graph, const ki_ke
     uint32_t asked = 0, key;
     if (!graph->layers || ki_walker_open(&options, &walker))
         return;
-    walker.live = ki_store_live(store);
+    walker.alive.live = ki_store_live(store);
     for (uint32_t row = 0; row < ki_store_rows(store) && asked < SEARCHES; row++) {
-        if (!(walker.live[row / 64] >> (row % 64) & 1))
+        if (!(walker.alive.live[row / 64] >> (row % 64) & 1))
             continue;
         asked++;
         if (ki_walker_reserve(&walker, graph->layer[0].count))
             break;
         ki_walker_aim(&walker, ki_slab_row(ki_store_slab(store), row));
         const uint32_t start = ki_walk_descend(&walker, graph, 0, &key);
-        demand(!ki_walk_layer(&walker, &graph->layer[0], start, key, 20) && walker.pool.size > 0,
-               "a walk found nothing");
+        fuzz_demand(!ki_walk_layer(&walker, &graph->layer[0], start, key, 20) &&
+                        walker.pool.size > 0,
+                    "a walk found nothing");
     }
     ki_walker_close(&walker);
 }
@@ -295,7 +220,7 @@ static void search(const ki_store *store)
     if (ki_graph_open(store, &options, &graph))
         return;
     if (!ki_graph_build(graph, &build)) {
-        demand(!ki_graph_check(graph), "a graph of these rows is not whole");
+        fuzz_demand(!ki_graph_check(graph), "a graph of these rows is not whole");
         walk_graph(store, graph, &kernels, &build);
     }
     ki_graph_close(graph);
@@ -329,8 +254,9 @@ static void use(const ki_store_config *config, bool write)
     search(store);
     if (write && right) {
         write_some(store);
-        demand(!ki_store_check(store, true, NULL, NULL) || disk.file[0].now_bytes > SIM_BYTES / 2,
-               "commits broke a right store");
+        fuzz_demand(!ki_store_check(store, true, NULL, NULL) ||
+                        disk.file[0].now_bytes > SIM_BYTES / 2,
+                    "commits broke a right store");
         read_all(store, true);
     }
     ki_store_close(store);
@@ -344,19 +270,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 {
     const ki_shape shape = {.row_bytes = 1};
     ki_store_config config = ki_store_defaults(&shape);
-    if (bytes < INPUT_HEAD || bytes > FUZZ_INPUT_MOST)
+    if (bytes < FUZZ_INPUT_HEAD || bytes > FUZZ_INPUT_MOST)
         return 0;
-    size_t file_bytes = unpack(input, bytes);
+    size_t file_bytes = fuzz_unpack(input, bytes, file, FUZZ_FILE_MOST);
     if (file_bytes == 0)
         return 0;
     repair(input[0], file_bytes);
-    sim_open(&disk, 1);
+    sim_again(&disk, 1);
     plant(file_bytes);
     config.vfs = &disk.vfs;
     config.any_shape = config.must_exist = true;
     config.read_only = (input[0] & FUZZ_READ_ONLY) != 0;
     config.checkpoint_ms = 0;
     use(&config, input[0] & FUZZ_WRITE && !config.read_only);
-    sim_close(&disk);
     return 0;
 }

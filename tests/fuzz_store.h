@@ -1,11 +1,10 @@
-/* fuzz_store.h - a store's file as a short input, and what is done with it. */
+/* fuzz_store.h - the choices of an input that is a store's file. */
 #ifndef FUZZ_STORE_H
 #define FUZZ_STORE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/fuzz_input.h"
 
-enum { FUZZ_FILE_MOST = 1 << 20, FUZZ_INPUT_MOST = 1 << 16 };
+enum { FUZZ_FILE_MOST = 1 << 20 };
 
 /* The bits of an input's first byte. The repairs make checksums right again, or no change to what
  * they cover would ever get past them. */
@@ -17,13 +16,5 @@ enum {
     FUZZ_READ_ONLY = 16,
     FUZZ_WRITE = 32
 };
-
-/* What libFuzzer calls. 0. */
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes);
-
-/* The input that stands for a file: its runs of bytes that are not zero. 0 when it gets longer
- * than `room`. */
-size_t fuzz_pack(unsigned how, const unsigned char *file, size_t file_bytes, unsigned char *input,
-                 size_t room);
 
 #endif

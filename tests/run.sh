@@ -1,10 +1,13 @@
 #!/bin/sh
-# run.sh - installs what is missing, builds Kith in four ways and runs its tests.
+# run.sh - installs what is missing, builds Kith in three ways and runs its tests.
 #
-#     sh tests/run.sh          release, then a build with warnings as errors, then the suites
-#                              under AddressSanitizer and UBSan, and the rooms that start
-#                              threads under ThreadSanitizer
+#     sh tests/run.sh          release; then, with assertions, the suites under AddressSanitizer
+#                              and UBSan, and what starts threads under ThreadSanitizer; and two
+#                              minutes of fuzzing (fuzz.sh)
 #     sh tests/run.sh quick    release alone
+#
+# Warnings are errors here, in all of them. The preset dev has no pass of its own: the sanitizers'
+# presets are that one and a flag, and benchmarks are compiled in release, where more is warned of.
 #
 # The last line is "N passed, N failed", over all of it. Exits with 1 when anything failed.
 set -eu
@@ -40,14 +43,14 @@ name_failed()
     sed -n 's/.*<testcase name="\([^"]*\)".*status="fail".*/\1/p' "$1"
 }
 
-# suite PRESET [ctest option...]: builds and runs one suite and adds up.
+# suite PRESET TARGET [ctest option...]: builds and runs one suite and adds up.
 suite()
 {
-    preset=$1
-    shift
+    preset=$1 target=$2
+    shift 2
     report=$KITH_ROOT/build/$preset.xml
     rm -f "$report"
-    if ! build "$preset" all; then
+    if ! build "$preset" "$target" -DKITH_WERROR=ON; then
         lost "$preset:build"
         return
     fi
@@ -70,6 +73,16 @@ suite()
     done
 }
 
+# Two minutes of both targets, as one test.
+fuzz()
+{
+    if sh "$KITH_ROOT/tests/fuzz.sh" 120; then
+        passed=$((passed + 1))
+    else
+        lost fuzz.sh
+    fi
+}
+
 case ${1-all} in
 all | quick) ;;
 *) die "usage: sh tests/run.sh [quick]" ;;
@@ -78,11 +91,11 @@ esac
 # shellcheck disable=SC2086 # the lists are words
 install $wanted clang-format-14 gcc-aarch64-linux-gnu clang clang-15 libclc-15 oclgrind \
     libc6-dev-arm64-cross qemu-user
-suite release
+suite release all
 if [ "${1-all}" = all ]; then
-    suite dev -R '^test_kernels_bench_runs$' # compiles all of it, warnings as errors
-    suite asan
-    suite tsan -L '^threads$'
+    suite asan all
+    suite tsan threads -L '^threads$'
+    fuzz
 fi
 [ -z "$broken" ] || say "failed:$broken"
 [ -z "$skipped" ] || say "skipped:$skipped"

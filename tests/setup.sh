@@ -120,18 +120,21 @@ options()
     pkg-config --exists benchmark && command -v c++ >/dev/null 2>&1 || echo -DKITH_BENCH=OFF
 }
 
-# build PRESET TARGET: configures and builds in build/PRESET, silently but for failure.
+# build PRESET TARGET [option of CMake...]: configures and builds in build/PRESET, silently but for
+# failure.
 build()
 {
-    log=$KITH_ROOT/build/$1.log
+    preset=$1 target=$2
+    shift 2
+    log=$KITH_ROOT/build/$preset.log
     mkdir -p "$KITH_ROOT/build"
-    say "building build/$1"
+    say "building build/$preset"
     # shellcheck disable=SC2046 # the options are words
-    if (cd "$KITH_ROOT" && cmake --preset "$1" $(options) &&
-        cmake --build "build/$1" --target "$2") >"$log" 2>&1; then
+    if (cd "$KITH_ROOT" && cmake --preset "$preset" $(options) "$@" &&
+        cmake --build "build/$preset" --target "$target") >"$log" 2>&1; then
         return 0
     fi
     tail -n 60 "$log" >&2
-    say "build/$1 failed; all of its output is in $log" >&2
+    say "build/$preset failed; all of its output is in $log" >&2
     return 1
 }

@@ -289,8 +289,8 @@ kith_copy_info copy_info(const kith_replicas *replicas, size_t i)
 void await_state(const kith_replicas *replicas, size_t i, kith_copy_state state)
 {
     for (int ms = 0; copy_info(replicas, i).state != state; ms++) {
-        if (ms == 10000)
-            fail_msg("copy %zu is %s after ten seconds, not %s: %s", i,
+        if (ms == 60000)
+            fail_msg("copy %zu is %s after a minute, not %s: %s", i,
                      kith_copy_state_name(copy_info(replicas, i).state),
                      kith_copy_state_name(state), copy_info(replicas, i).reason);
         sleep_ms(1);

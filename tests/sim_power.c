@@ -20,17 +20,54 @@ void sim_settle(sim_file *f)
     f->write_count = f->data_used = 0;
 }
 
-/* Where a write is torn: anywhere, but mostly where it shows. */
+/* Where a write is torn: anywhere, but mostly where it shows, at one of the bytes that differ. */
 static uint32_t tear(sim *disk, const unsigned char *old, const unsigned char *new, uint32_t bytes)
 {
-    uint32_t first = 0, last = bytes;
+    uint32_t differ = 0, at = 0;
     if (check_below(&disk->random, 4) == 0)
         return check_below(&disk->random, bytes + 1);
-    while (first < bytes && old[first] == new[first])
-        first++;
-    while (last > first && old[last - 1] == new[last - 1])
-        last--;
-    return first + check_below(&disk->random, last - first + 1);
+    for (uint32_t i = 0; i < bytes; i++)
+        differ += old[i] != new[i];
+    differ = differ ? check_below(&disk->random, differ + 1) : 0;
+    for (; at < bytes && differ > 0; at++)
+        differ -= old[at] != new[at];
+    return at;
+}
+
+/* One write is lost, or what lies on one side of a tear in it. Often it is the oldest, which all
+ * others came after. */
+typedef struct loss {
+    size_t write;
+    uint64_t first, end; /* bytes of the file that it did not write */
+} loss;
+
+static loss choose_loss(sim *disk, const sim_file *f)
+{
+    loss it = {f->write_count, 0, 0};
+    if (f->write_count == 0 || check_below(&disk->random, 2))
+        return it;
+    if (check_below(&disk->random, 2))
+        it.write = check_below(&disk->random, (uint32_t)f->write_count);
+    else
+        it.write = 0;
+    const sim_write *w = &f->writes[it.write];
+    it.first = w->offset;
+    it.end = w->offset + w->bytes;
+    uint32_t how = check_below(&disk->random, 5), at;
+    if (how > 0) {
+        at = tear(disk, f->firm + w->offset, f->data + w->at, (uint32_t)w->bytes);
+        *(how > 2 ? &it.first : &it.end) = w->offset + at;
+    }
+    return it;
+}
+
+/* Of a piece of the write that is torn, what is not lost. */
+static void keep_rest(sim_file *f, uint64_t at, const unsigned char *bytes, size_t part,
+                      const loss *lost)
+{
+    for (size_t i = 0; i < part; i++)
+        if (at + i < lost->first || at + i >= lost->end)
+            f->firm[at + i] = bytes[i];
 }
 
 /* Each sector keeps a prefix of its writes; the piece that ends it may be torn. Sometimes one write
@@ -39,11 +76,9 @@ void sim_settle_some(sim *disk, sim_file *f)
 {
     static unsigned char stopped[SIM_BYTES / SECTOR];
     uint32_t keep = (uint32_t[]){0, 30, 50, 90, 97, 100}[check_below(&disk->random, 6)];
-    size_t lost = f->write_count;
-    if (f->write_count > 0 && check_below(&disk->random, 3) == 0) {
-        lost = check_below(&disk->random, (uint32_t)f->write_count);
+    const loss lost = choose_loss(disk, f);
+    if (lost.write < f->write_count)
         keep = 100;
-    }
     memset(stopped, 0, sizeof stopped);
     for (size_t i = 0; i < f->write_count; i++) {
         const sim_write *w = &f->writes[i];
@@ -53,11 +88,15 @@ void sim_settle_some(sim *disk, sim_file *f)
             part = SECTOR - (size_t)(at % SECTOR);
             if (part > w->offset + w->bytes - at)
                 part = (size_t)(w->offset + w->bytes - at);
-            stopped[sector] |= i == lost;
             if (stopped[sector])
                 continue;
             const unsigned char *bytes = f->data + w->at + (at - w->offset);
             uint32_t chance = check_below(&disk->random, 100), head = 0, tail = (uint32_t)part;
+            if (i == lost.write && lost.first < at + part && lost.end > at) {
+                stopped[sector] = true;
+                keep_rest(f, at, bytes, part, &lost);
+                continue;
+            }
             stopped[sector] = chance >= keep;
             if (chance >= keep && check_below(&disk->random, 2))
                 continue;
@@ -92,6 +131,14 @@ static void end_cut(sim *disk)
     }
     disk->dead = false;
     disk->cut_at = disk->calls = 0;
+    disk->cut_sync = 0;
+}
+
+void sim_kill(sim *disk)
+{
+    disk->dead = false;
+    disk->cut_at = disk->calls = 0;
+    disk->cut_sync = 0;
 }
 
 void sim_cut(sim *disk)
@@ -177,4 +224,16 @@ void sim_copy(const sim *from, sim *to)
                          source->writes[w].offset);
     }
     to->dead = from->dead;
+}
+
+void sim_again(sim *disk, uint64_t seed)
+{
+    static sim before;
+    before = *disk;
+    sim_open(disk, seed);
+    for (int i = 0; i < SIM_FILES; i++) {
+        disk->file[i] = before.file[i];
+        disk->file[i].write_count = disk->file[i].data_used = 0;
+    }
+    memcpy(disk->range, before.range, sizeof disk->range);
 }

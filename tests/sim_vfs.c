@@ -174,6 +174,10 @@ static ssize_t write_file(void *user, int fd, const void *from, size_t bytes, ui
         return errno = ENOSPC, -1;
     if (verdict > 0 && bytes > 1)
         bytes /= 2;
+    if (offset > f->now_bytes) { /* a hole reads as zeros */
+        memset(f->now + f->now_bytes, 0, (size_t)(offset - f->now_bytes));
+        memset(f->firm + f->now_bytes, 0, (size_t)(offset - f->now_bytes));
+    }
     memcpy(f->now + offset, from, bytes);
     if (offset + bytes > f->now_bytes)
         f->now_bytes = offset + bytes;
@@ -189,6 +193,8 @@ static int sync_file(void *user, int fd)
     sim *disk = user;
     sim_file *f = &disk->file[disk->fd[fd].file];
     bool fails = disk->fault == SIM_EIO_SYNC && disk->fault_at && disk->calls >= disk->fault_at;
+    if (disk->cut_sync && --disk->cut_sync == 0)
+        disk->dead = true;
     if (disk->syncs < 64)
         disk->sync_call[disk->syncs++] = disk->calls + 1;
     if (enter(disk, false, true) == 0 && !fails) {

@@ -61,6 +61,7 @@ typedef struct sim {
     uint64_t random;
     uint64_t calls;    /* that change something or may fail */
     uint64_t cut_at;   /* power goes at this call; 0: never */
+    uint32_t cut_sync; /* power goes at this sync from now, before it; 0: never */
     uint64_t fault_at; /* this call fails; 0: none */
     sim_fault fault;
     bool sticky;            /* and all later ones */
@@ -72,8 +73,15 @@ typedef struct sim {
 void sim_open(sim *disk, uint64_t seed);
 void sim_close(sim *disk);
 
+/* Both, but for the memory, which is kept: for tests of many thousand lives. Every descriptor must
+ * be closed. Also of a disk that is all zeros, which was never open. */
+void sim_again(sim *disk, uint64_t seed);
+
 /* What survives. Every descriptor must be closed. */
 void sim_cut(sim *disk);
+
+/* The process ended, not the power: all that was written is seen, and none of it is firm. */
+void sim_kill(sim *disk);
 
 /* The same choice given by hand: bit i keeps the i-th of the sectors that differ from what the
  * last sync of the file left. `sim_loose` says how many there are. */

@@ -46,7 +46,7 @@ void oracle_begin(oracle *o, sim *disk, const ki_store_config *config, uint64_t 
     o->count = 1;
 }
 
-static void accuse(oracle *o, const char *what)
+void oracle_accuse(oracle *o, const char *what)
 {
     if (!o->fault[0])
         snprintf(o->fault, sizeof o->fault, "%s", what);
@@ -58,7 +58,7 @@ bool oracle_open(oracle *o)
     if (!status)
         return true;
     if (!o->disk->dead && !o->disk->fault_at)
-        accuse(o, kith_last_error());
+        oracle_accuse(o, kith_last_error());
     return false;
 }
 
@@ -77,7 +77,7 @@ typedef struct batch {
     unsigned char key[8][40], row[8][ORACLE_ROW_MOST + 16], meta[8][ORACLE_META_MOST];
 } batch;
 
-static void fill_op(oracle *o, batch *b, uint32_t n, oracle_state *state)
+static void fill_op(oracle *o, batch *b, uint32_t n, bool puts, oracle_state *state)
 {
     uint32_t i = check_below(&o->random, o->keys), chance = check_below(&o->random, 10);
     ki_op *op = &b->op[n];
@@ -85,10 +85,10 @@ static void fill_op(oracle *o, batch *b, uint32_t n, oracle_state *state)
     bool present = state->row[i] != 0;
     op->kind = !present     ? (chance < 5 ? KI_PUT : KI_PUT_NEW)
                : chance < 3 ? KI_DEL
-               : chance < 5 ? KI_SET_META
-               : chance < 7 ? KI_REPLACE
+               : chance < 6 ? KI_SET_META
+               : chance < 8 ? KI_REPLACE
                             : KI_PUT;
-    if (o->batch)
+    if (puts)
         op->kind = KI_PUT;
     if (op->kind == KI_DEL) {
         state->row[i] = state->meta[i] = 0;
@@ -103,7 +103,7 @@ static void fill_op(oracle *o, batch *b, uint32_t n, oracle_state *state)
     }
     if (op->keep_meta && present)
         return;
-    state->meta[i] = !o->batch && check_below(&o->random, 2) ? ++o->stamp : 0;
+    state->meta[i] = !puts && check_below(&o->random, 2) ? ++o->stamp : 0;
     op->meta_len = state->meta[i] ? (uint32_t)meta_of(i, state->meta[i], b->meta[n]) : 0;
     op->meta = b->meta[n];
 }
@@ -113,9 +113,9 @@ bool oracle_commit(oracle *o, uint32_t n)
     batch b;
     oracle_state next = o->state[o->current];
     for (uint32_t i = 0; i < n; i++)
-        fill_op(o, &b, i, &next);
+        fill_op(o, &b, i, n == o->batch, &next);
     if (o->count == ORACLE_STATES) {
-        accuse(o, "the oracle has no room for more states");
+        oracle_accuse(o, "the oracle has no room for more states");
         return false;
     }
     o->state[o->count++] = next; /* may be found even when the commit is refused */
@@ -125,7 +125,7 @@ bool oracle_commit(oracle *o, uint32_t n)
     if (!status && o->config.durability == KI_DURABLE_COMMIT)
         o->floor = o->current;
     if (status && !o->disk->dead && !o->disk->fault_at)
-        accuse(o, kith_last_error());
+        oracle_accuse(o, kith_last_error());
     return !status;
 }
 
@@ -142,7 +142,9 @@ bool oracle_step(oracle *o)
             o->floor = o->current;
         return oracle_open(o) && (!faults || oracle_check(o));
     }
-    kith_status status = chance < 4 ? ki_store_sync(o->store) : ki_store_checkpoint(o->store);
+    kith_status status = chance < 4    ? ki_store_sync(o->store)
+                         : chance == 4 ? ki_store_compact(o->store, NULL, NULL)
+                                       : ki_store_checkpoint(o->store);
     if (!status)
         o->floor = o->current;
     return !status;
@@ -160,24 +162,24 @@ static bool read_key(oracle *o, const ki_snapshot *snapshot, uint32_t i, oracle_
     if (status == KITH_ENOTFOUND)
         return true;
     if (status)
-        return accuse(o, kith_last_error()), false;
+        return oracle_accuse(o, kith_last_error()), false;
     memcpy(&found->row[i], row, 4);
     bytes_of(i, found->row[i], want, row_bytes + KI_AUX_BYTES);
     ki_view view;
     uint32_t at = ki_store_look(o->store, snapshot, key, key_len, &view) ? 0 : view.row;
     if (memcmp(row, want, row_bytes) != 0)
-        return accuse(o, "a get returned bytes that nobody wrote under this key"), false;
+        return oracle_accuse(o, "a get returned bytes that nobody wrote under this key"), false;
     if (memcmp(ki_slab_aux(ki_store_slab(o->store), at), want + row_bytes, KI_AUX_BYTES) != 0)
-        return accuse(o, "side data that nobody wrote under this key"), false;
+        return oracle_accuse(o, "side data that nobody wrote under this key"), false;
     if (meta_len == 0)
         return true;
     memcpy(&found->meta[i], meta, 4);
     if (meta_len != meta_of(i, found->meta[i], want) || memcmp(meta, want, meta_len) != 0)
-        return accuse(o, "metadata that nobody wrote under this key"), false;
+        return oracle_accuse(o, "metadata that nobody wrote under this key"), false;
     return true;
 }
 
-static bool read_all(oracle *o, oracle_state *found)
+bool oracle_read(oracle *o, oracle_state *found)
 {
     uint64_t present = 0;
     for (uint32_t i = 0; i < o->keys; i++) {
@@ -186,17 +188,17 @@ static bool read_all(oracle *o, oracle_state *found)
         present += found->row[i] != 0;
     }
     if (present != ki_store_live_count(o->store))
-        return accuse(o, "the count of live rows is not that of keys"), false;
+        return oracle_accuse(o, "the count of live rows is not that of keys"), false;
     return true;
 }
 
 bool oracle_look(oracle *o)
 {
     oracle_state found = {0};
-    if (!read_all(o, &found))
+    if (!oracle_read(o, &found))
         return false;
     if (memcmp(&found, &o->state[o->current], sizeof found) != 0)
-        return accuse(o, "readers see what was never committed, or not what was"), false;
+        return oracle_accuse(o, "readers see what was never committed, or not what was"), false;
     return true;
 }
 
@@ -214,9 +216,9 @@ bool oracle_look_back(oracle *o, const ki_snapshot *snapshot, const oracle_state
         visible += ki_store_visible(o->store, row, ki_snapshot_lsn(snapshot));
     ki_store_read_unlock(o->store);
     if (memcmp(&found, state, sizeof found) != 0)
-        return accuse(o, "a snapshot does not see what it was taken of"), false;
+        return oracle_accuse(o, "a snapshot does not see what it was taken of"), false;
     if (visible != present)
-        return accuse(o, "a snapshot sees more rows, or fewer, than keys"), false;
+        return oracle_accuse(o, "a snapshot sees more rows, or fewer, than keys"), false;
     return true;
 }
 
@@ -230,25 +232,23 @@ void oracle_forget(oracle *o)
 bool oracle_check(oracle *o)
 {
     oracle_state found = {0};
-    if (!read_all(o, &found))
+    if (!oracle_read(o, &found))
         return false;
     for (size_t c = o->count; c-- > 0;) {
         if (memcmp(&found, &o->state[c], sizeof found) != 0)
             continue;
         if (c < o->floor)
-            return accuse(o, "a commit that was acknowledged as durable is lost"), false;
+            return oracle_accuse(o, "a commit that was acknowledged as durable is lost"), false;
         o->state[0] = found;
         o->count = 1;
         o->floor = o->current = 0;
         ki_store_numbers numbers;
         ki_store_count(o->store, &numbers);
         return numbers.heap_bytes <= ORACLE_HEAP_MOST ||
-               (accuse(o, "dead keys and metadata are not used again"), false);
+               (oracle_accuse(o, "dead keys and metadata are not used again"), false);
     }
-    return accuse(o, "what survived is the state after no commit"), false;
+    return oracle_accuse(o, "what survived is the state after no commit"), false;
 }
-
-/* ---- A life ------------------------------------------------------------------------------- */
 
 ki_store_config oracle_config(uint32_t variant)
 {
@@ -262,87 +262,4 @@ ki_store_config oracle_config(uint32_t variant)
     config.checkpoint_ms = 0;
     config.durability = variant & 4 ? KI_DURABLE_NONE : KI_DURABLE_COMMIT;
     return config;
-}
-
-/* Some steps, and power goes during the checkpoint that follows them. */
-static void live_until_checkpoint(oracle *o)
-{
-    for (uint32_t steps = check_below(&o->random, 8); steps > 0 && o->store; steps--)
-        if (!oracle_step(o))
-            return;
-    o->disk->cut_at = o->disk->calls + 2 + check_below(&o->random, 5);
-    if (o->store && !ki_store_checkpoint(o->store))
-        o->floor = o->current;
-}
-
-/* Power goes at a random call of the next steps, or of the open that follows the last cut. A
- * refused step is tried a few times more: a store that is poisoned must go on refusing. */
-static void live_until_cut(oracle *o, bool faults)
-{
-    uint32_t refused = 0, commits = 1 + check_below(&o->random, 2);
-    o->disk->calls = 0;
-    if (o->store && o->batch && check_below(&o->random, 5)) {
-        while (commits-- > 0 && oracle_commit(o, o->batch))
-            continue;
-        return;
-    }
-    if (o->store && !faults && (o->batch || check_below(&o->random, 4) == 0)) {
-        live_until_checkpoint(o);
-        return;
-    }
-    o->disk->cut_at = 1 + check_below(&o->random, (uint32_t[]){10, 20, 60, 400}[o->random % 4]);
-    if (faults && check_below(&o->random, 2)) {
-        o->disk->fault_at = 1 + check_below(&o->random, 60);
-        o->disk->fault = check_below(&o->random, 3)
-                             ? (sim_fault)(SIM_EIO + check_below(&o->random, 5))
-                             : SIM_EIO_SYNC;
-        o->disk->sticky = check_below(&o->random, 4) == 0;
-    }
-    if (!o->store && !oracle_open(o))
-        return;
-    while (!o->disk->dead && !o->fault[0] && o->count + 8 < ORACLE_STATES && refused < 4)
-        if (!oracle_step(o) && (!o->store || ++refused == 4))
-            break;
-}
-
-static void cut_and_look(oracle *o)
-{
-    o->disk->fault_at = 0;
-    o->disk->dead = true;
-    oracle_close(o);
-    sim_cut(o->disk);
-    if (sim_find(o->disk, o->path) < 0)
-        return;
-    while (check_below(&o->random, 8) == 0) { /* recovery itself is cut short */
-        o->disk->cut_at = 1 + check_below(&o->random, 40);
-        (void)ki_store_open(o->path, &o->config, &o->store);
-        o->disk->dead = true;
-        oracle_close(o);
-        sim_cut(o->disk);
-    }
-    if (oracle_open(o))
-        oracle_check(o);
-}
-
-uint64_t oracle_live(oracle *o, sim *disk, const ki_store_config *config, uint64_t seed,
-                     uint64_t cuts, bool faults)
-{
-    uint64_t done = 0;
-    sim_open(disk, seed * 77 + 5);
-    oracle_begin(o, disk, config, seed);
-    /* Some lives are of short days, whose commits fill a sector of the log, take a row each and are
-     * not synced: then what an earlier log left fits behind them. */
-    o->batch = !faults && check_below(&o->random, 2) ? 8 : 0;
-    if (o->batch)
-        o->config.durability = KI_DURABLE_NONE;
-    if (oracle_open(o)) {
-        for (; done < cuts && !o->fault[0]; done++) {
-            live_until_cut(o, faults);
-            cut_and_look(o);
-        }
-    }
-    disk->dead = true;
-    oracle_close(o);
-    sim_close(disk);
-    return done;
 }

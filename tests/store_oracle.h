@@ -33,13 +33,19 @@ typedef struct oracle {
     size_t current; /* what readers see; later ones were refused and may be found all the same */
     size_t floor;   /* the oldest state that may be found */
     uint32_t stamp;
-    uint32_t keys;  /* of ORACLE_KEYS in use */
-    uint32_t batch; /* puts in every commit; 0: as it comes */
+    uint32_t keys;     /* of ORACLE_KEYS in use */
+    uint32_t batch;    /* puts in most commits; 0: as it comes */
+    ki_store *reader;  /* of another process; NULL when there is none */
+    oracle_state seen; /* by it */
+    bool killed;       /* the process before this one, and nothing was firm that it left */
     uint64_t random;
     char fault[200]; /* what was found wrong; "" while nothing was */
 } oracle;
 
 void oracle_begin(oracle *o, sim *disk, const ki_store_config *config, uint64_t seed);
+
+/* The first fault that is found is the one that is told. */
+void oracle_accuse(oracle *o, const char *what);
 
 /* Opens. False when the store would not open, which is a fault unless the disk was made to fail. */
 bool oracle_open(oracle *o);
@@ -55,6 +61,9 @@ bool oracle_step(oracle *o);
  * False with `fault` set when none fits. */
 bool oracle_check(oracle *o);
 
+/* What readers see now; false when some of it is what nobody wrote. */
+bool oracle_read(oracle *o, oracle_state *found);
+
 /* Do readers see the current state, no more and no less? Does a snapshot see `state`? */
 bool oracle_look(oracle *o);
 bool oracle_look_back(oracle *o, const ki_snapshot *snapshot, const oracle_state *state);
@@ -66,8 +75,8 @@ void oracle_forget(oracle *o);
 ki_store_config oracle_config(uint32_t variant);
 
 /* The life of one store: `cuts` times random work, a power cut, perhaps cuts of the recovery, and
- * a look at what is left. With `faults` calls fail on the way as well. Returns the cuts done; at
- * the first fault it ends. */
+ * a look at what is left; and half as often a process that is killed, which counts as no cut. With
+ * `faults` calls fail on the way as well. Returns the cuts done; at the first fault it ends. */
 uint64_t oracle_live(oracle *o, sim *disk, const ki_store_config *config, uint64_t seed,
                      uint64_t cuts, bool faults);
 

@@ -46,6 +46,7 @@ static uint32_t brief_of(const kith_index *index)
 {
     kith_index_stats stats = {.size = sizeof stats};
     must(kith_index_stat(index, &stats));
+    assert_int_equal(stats.brief_bits, stats.brief ? 8 : 0);
     return stats.brief;
 }
 
@@ -188,8 +189,8 @@ static void learns_again_with_its_source(void **state)
     bool renewed;
     must(ki_workers_open(2, &workers));
     must(ki_codes_open(&shape, &source));
-    must(ki_codes_open_brief(source, 64, project, &brief));
-    must(ki_codes_open_brief(source, 64, project, &fresh));
+    must(ki_codes_open_brief(source, KITH_SQ8, 64, project, &brief));
+    must(ki_codes_open_brief(source, KITH_SQ8, 64, project, &fresh));
     must(ki_codes_follow(source, store->engine, workers, &renewed));
     must(ki_codes_follow(brief, store->engine, workers, &renewed));
     must(ki_codes_follow(brief, store->engine, workers, &renewed));

@@ -16,9 +16,17 @@ trap 'rm -rf "$work"' EXIT
 same() { # WHO COMMAND...: prints what the first one printed
     who=$1
     shift
+    for last in "$@"; do :; done
     timeout 250 "$@" >"$work/now" || { echo "$who: $(cat "$work/now")"; exit 1; }
     [ -f "$work/first" ] || cp "$work/now" "$work/first"
-    diff "$work/first" "$work/now" || { echo "$who differs from scalar, 1 thread"; exit 1; }
+    [ -s "$work/now" ] || { echo "$who prints nothing"; exit 1; }
+    if [ "$last" = brief ]; then # every third of the lines
+        grep -vxFf "$work/first" "$work/now" >"$work/odd" || [ $? -eq 1 ]
+    else
+        diff "$work/first" "$work/now" >"$work/odd" || [ $? -eq 1 ]
+    fi
+    cat "$work/odd"
+    [ ! -s "$work/odd" ] || { echo "$who differs from scalar, 1 thread"; exit 1; }
     echo "$who: $(grep -c . "$work/now") graphs and sketches, the same"
 }
 same "scalar, 1 thread" "$build/tests/graph_digests" scalar 1
@@ -52,5 +60,5 @@ $cc -static "$work"/*.o -lm -lpthread -o "$work/graph_digests"
 
 ulimit -v 8000000 # kilobytes: an emulator that wants more is to fail, not to fill the machine
 same "neon, 1 thread" qemu-aarch64 -cpu cortex-a53 "$work/graph_digests" best 1
-same "neon, 2 threads" qemu-aarch64 -cpu cortex-a72 "$work/graph_digests" best 2
+same "neon, 2 threads" qemu-aarch64 -cpu cortex-a72 "$work/graph_digests" best 2 brief
 same "dotprod, 1 thread" qemu-aarch64 -cpu neoverse-n1 "$work/graph_digests" best 1

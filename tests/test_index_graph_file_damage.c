@@ -118,7 +118,7 @@ static void hostile_numbers(void **state)
     for (int i = 0; i < 1500; i++) {
         const bool in_head = i % 2;
         const size_t first = in_head ? 48 : KI_GRAPH_HEAD;
-        const size_t end = in_head ? 2160 : a.bytes;
+        const size_t end = in_head ? 2168 : a.bytes;
         memcpy(file, a.file, a.bytes);
         for (uint32_t n = 1 + check_below(&random, 2); n > 0; n--) {
             const size_t at = first + check_below(&random, (uint32_t)(end - first - 4)) / 4 * 4;

@@ -117,7 +117,7 @@ static void expect_old_or_new(uint64_t old_digest, uint64_t new_digest, bool sur
 
 /* Saves with a cut or a fault at call `at`, counted from the save on; false when it came no more.
  */
-static bool run(uint64_t seed, bool cut, sim_fault fault, uint64_t at)
+static bool run(uint64_t seed, bool cut, sim_fault fault, bool sticky, uint64_t at)
 {
     uint64_t random = seed, old_digest;
     ki_store *store;
@@ -127,10 +127,13 @@ static bool run(uint64_t seed, bool cut, sim_fault fault, uint64_t at)
     if (cut)
         disk.cut_at = before + at;
     disk.fault = fault;
+    disk.sticky = sticky;
     disk.fault_at = cut ? 0 : before + at;
     const kith_status status = save(graph, store);
     const bool came = disk.calls >= before + at;
     disk.fault_at = 0;
+    if (fault == SIM_SHORT || fault == SIM_EINTR)
+        assert_int_equal(status, KITH_OK);
     ki_graph_close(graph);
     ki_store_close(store);
     if (cut) {
@@ -148,17 +151,51 @@ static void power_goes_anywhere(void **state)
 {
     (void)state;
     const uint64_t seed = check_seed();
-    for (uint64_t at = 1; run(seed * 101, true, SIM_NONE, at); at++)
+    for (uint64_t at = 1; run(seed * 101, true, SIM_NONE, false, at); at++)
         for (uint64_t again = 1; again <= 5; again++)
-            run(seed * 101 + again, true, SIM_NONE, at);
+            run(seed * 101 + again, true, SIM_NONE, false, at);
 }
 
 static void any_call_may_fail(void **state)
 {
     (void)state;
     for (int fault = SIM_EIO; fault <= SIM_EIO_SYNC; fault++)
-        for (uint64_t at = 1; run(check_seed(), false, (sim_fault)fault, at); at++)
-            ;
+        for (int sticky = 0; sticky < 2; sticky++)
+            for (uint64_t at = 1; run(check_seed(), false, (sim_fault)fault, sticky, at); at++)
+                ;
+}
+
+/* A load says so and leaves nothing; the next, with a well disk, has the graph. */
+static void any_call_of_a_load_may_fail(void **state)
+{
+    uint64_t random = check_seed(), digest, runs = 0;
+    ki_store *store;
+    (void)state;
+    sim_open(&disk, random);
+    ki_graph_close(prepare(&store, &random, &digest));
+    for (int fault = SIM_EIO; fault <= SIM_EINTR; fault++)
+        for (int sticky = 0; sticky < 2; sticky++)
+            for (uint64_t at = 1;; at++, runs++) {
+                ki_graph *graph = NULL;
+                disk.fault = (sim_fault)fault;
+                disk.sticky = sticky;
+                disk.fault_at = disk.calls + at;
+                const kith_status status = load(store, &graph);
+                const bool came = disk.calls >= disk.fault_at;
+                disk.fault_at = 0;
+                if (status)
+                    assert_true(status == KITH_EIO && came && !graph && fault < SIM_SHORT);
+                ki_graph_close(graph);
+                graph = NULL;
+                assert_int_equal(load(store, &graph), KITH_OK);
+                assert_int_equal(ki_graph_digest(graph), digest);
+                ki_graph_close(graph);
+                if (!came)
+                    break;
+            }
+    assert_true(runs > 8 * 5);
+    ki_store_close(store);
+    sim_close(&disk);
 }
 
 static void any_allocation_may_fail(void **state)
@@ -194,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(power_goes_anywhere),
         cmocka_unit_test(any_call_may_fail),
+        cmocka_unit_test(any_call_of_a_load_may_fail),
         cmocka_unit_test(any_allocation_may_fail),
     };
     ki_kernels_fill(0, &kernels);

@@ -4,8 +4,10 @@
 #     test_kernels_neon_qemu.sh SOURCE BUILD
 #
 # Cross-compiles the kernels and their checks (no cmocka there: kernels_on_qemu.c) for aarch64 and
-# runs them under qemu as five processors: three without the dot product and two with it. Skipped
-# where the cross compiler or the emulator is missing; with both there, anything wrong is a failure.
+# runs them under qemu as six processors: two with NEON alone, one with the dot product, three with
+# SVE. All dimensions are gone through where the dot product is: every kernel of NEON is checked
+# there too, and the emulator has the same instructions for it on each. Skipped where the cross
+# compiler or the emulator is missing; with both there, anything wrong is a failure.
 set -eu
 source=$1
 cc=aarch64-linux-gnu-gcc
@@ -42,7 +44,7 @@ run() { # MODEL LEVEL [brief]
     printf '%s: ' "$1"
     timeout 250 qemu-aarch64 -cpu "$1" "$work/kernels_on_qemu" "$2" ${3:-} || exit 1
 }
-run cortex-a53 neon
+run cortex-a53 neon brief
 run cortex-a72 neon brief
 run neoverse-n1 dotprod
 run a64fx sve brief

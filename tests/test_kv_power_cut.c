@@ -1,6 +1,7 @@
 /* Property: whatever a power cut leaves of what was not synced, sector by sector, torn or whole,
  * the store opens, holds the state after one of its commits, and loses none that was acknowledged
- * as durable; also when power goes again during recovery, and with every durability.
+ * as durable; also when power goes again during recovery, or a process was killed before and what
+ * it left was in memory alone, beside a reader in another process, and with every durability.
  *
  * KITH_POWER_CUTS sets how many cuts there are (200,000 unless told).
  */

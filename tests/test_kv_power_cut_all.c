@@ -3,7 +3,8 @@
  * and holds the state after one of its commits, and none that was acknowledged is lost.
  *
  * Only the moments just before a sync need to be tried: what may survive earlier is a subset of
- * what may survive there.
+ * what may survive there. At each of those the process may end as well, and power go during the
+ * first commit of the next one.
  */
 #include "tests/check.h"
 #include "tests/store_oracle.h"
@@ -94,6 +95,19 @@ static void try_subsets(const uint32_t *kinds, uint32_t n)
     }
 }
 
+/* The process is killed; all it wrote is seen by the next one, which has lost nothing of it. */
+static void go_on_in_another(void)
+{
+    oracle_close(&o);
+    sim_kill(&disk);
+    o.floor = o.current;
+    if (!oracle_open(&o) || !oracle_check(&o))
+        fail_msg("after a kill: %s", o.fault);
+    disk.cut_sync = 1;
+    step(&o, 3);
+    disk.dead = true;
+}
+
 static void try_workload(const uint32_t *kinds, uint32_t n)
 {
     uint64_t sync_call[64];
@@ -109,6 +123,8 @@ static void try_workload(const uint32_t *kinds, uint32_t n)
         disk.cut_at = sync_call[i];
         run(kinds, n);
         disk.dead = true;
+        try_subsets(kinds, n);
+        go_on_in_another();
         try_subsets(kinds, n);
         oracle_close(&o);
     }

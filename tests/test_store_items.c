@@ -191,12 +191,49 @@ static void load_and_copy(void **state)
     unlink(file_path());
 }
 
+/* Keys of operations may be those that a cursor showed, though the commit moves them elsewhere. */
+static void keys_as_they_were_shown(void **state)
+{
+    (void)state;
+    enum { N = 3 };
+    const float vector[DIM] = {1, 2, 3};
+    const char *names[N] = {"ash", "elm", "fir"};
+    kith_store *store = open_store(NULL, KITH_KEYS_BYTES);
+    kith_op *ops = calloc(N, sizeof *ops);
+    for (int i = 0; i < N; i++)
+        must(kith_store_put(store, names[i], 3, vector));
+    kith_snapshot *snapshot;
+    kith_cursor *cursor;
+    kith_item item = {.size = sizeof item};
+    must(kith_snapshot_open(store, &snapshot));
+    must(kith_cursor_open(snapshot, NULL, 0, &cursor));
+    must(kith_cursor_first(cursor, &item));
+    for (int i = 0; i < N; i++) {
+        ops[i] = (kith_op){
+            .kind = KITH_SET_META, .key = item.key, .key_len = 3, .meta = "tree", .meta_len = 4};
+        assert_int_equal(kith_cursor_next(cursor, &item), i + 1 < N ? KITH_OK : KITH_ENOTFOUND);
+    }
+    must(kith_store_commit(store, ops, N, NULL));
+    free(ops); /* and nobody looks at them again */
+    for (int i = 0; i < N; i++) {
+        const kith_op again[2] = {op_of(KITH_SET_META, names[i], NULL, "wood"),
+                                  op_of(KITH_REPLACE, names[i], vector, "log")};
+        expect_item(store, names[i], 1, "tree");
+        must(kith_store_commit(store, again, 2, NULL));
+        expect_item(store, names[i], 1, "log");
+    }
+    kith_cursor_close(cursor);
+    kith_snapshot_close(snapshot);
+    kith_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_memory),
         cmocka_unit_test(in_a_file),
         cmocka_unit_test(load_and_copy),
+        cmocka_unit_test(keys_as_they_were_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,9 +16,28 @@ if(KITH_TESTS)
             ENVIRONMENT_MODIFICATION "LSAN_OPTIONS=set:${leaks_of_others}")
     endfunction()
 
+    # What several tests share is compiled once: tests/x.c becomes the objects of part_x.
+    function(kith_test_parts result)
+        set(parts "")
+        foreach(file ${ARGN})
+            if(file MATCHES "^tests/([a-z0-9_]+)[.]c$")
+                set(part part_${CMAKE_MATCH_1})
+                if(NOT TARGET ${part})
+                    add_library(${part} OBJECT ${file})
+                    target_link_libraries(${part} PRIVATE kith_inside kith_flags)
+                    target_include_directories(${part} PRIVATE ${CMOCKA_INCLUDE})
+                endif()
+                set(file $<TARGET_OBJECTS:${part}>)
+            endif()
+            list(APPEND parts ${file})
+        endforeach()
+        set(${result} ${parts} PARENT_SCOPE)
+    endfunction()
+
     # kith_test(test_kv_rows [helper.c ...]): tests/test_kv_rows.c and its helpers, one program.
     function(kith_test name)
-        add_executable(${name} tests/${name}.c ${ARGN})
+        kith_test_parts(parts ${ARGN})
+        add_executable(${name} tests/${name}.c ${parts})
         target_link_libraries(${name} PRIVATE kith_inside kith_flags ${CMOCKA_LIBRARY})
         target_include_directories(${name} PRIVATE ${CMOCKA_INCLUDE})
         set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
@@ -41,6 +60,13 @@ if(KITH_TESTS)
                  ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} ${ARGN})
         kith_test_entry(${name})
     endfunction()
+
+    # The naive search starts no thread and is what others are measured by: under a sanitizer it
+    # would take more time than what is tested. AddressSanitizer looks at it all the same.
+    if(KITH_SANITIZE)
+        set_source_files_properties(tests/index_data.c PROPERTIES COMPILE_OPTIONS
+                                    "-O2;-fno-sanitize=thread,undefined")
+    endif()
 
     # kernels/ and cpu/
     add_library(kernel_checks OBJECT tests/kernel_values.c tests/kernel_fills.c
@@ -76,28 +102,46 @@ if(KITH_TESTS)
     kith_test(test_kv_directory)
     kith_test(test_kv_rowset)
     kith_test(test_kv_store_memory)
-    add_library(store_checks OBJECT tests/sim_vfs.c tests/sim_power.c tests/store_oracle.c)
+    add_library(store_checks OBJECT tests/sim_vfs.c tests/sim_power.c tests/store_oracle.c
+                tests/store_life.c)
     target_link_libraries(store_checks PRIVATE kith_flags)
     set(store_checks $<TARGET_OBJECTS:store_checks>)
     kith_test(test_kv_power_cut ${store_checks})
     if(KITH_SANITIZE)
         set_tests_properties(test_kv_power_cut PROPERTIES ENVIRONMENT KITH_POWER_CUTS=20000)
     endif()
+    set_tests_properties(test_kv_power_cut PROPERTIES TIMEOUT 1200) # 200,000 cuts
     kith_test(test_kv_power_cut_mutants ${store_checks})
     kith_test(test_kv_power_cut_all ${store_checks})
-    kith_test(test_kv_file_faults ${store_checks})
+    kith_test(test_kv_file_faults ${store_checks} tests/store_scenario.c)
+    if(KITH_SANITIZE) # where a life takes four times as long
+        set_tests_properties(test_kv_file_faults PROPERTIES ENVIRONMENT KITH_SCENARIOS=20)
+    endif()
     kith_test(test_kv_file_damage ${store_checks})
     kith_test(test_kv_store_model ${store_checks})
     kith_test(test_kv_heap_churn)
+    kith_test(test_kv_full_disk)
+    kith_test(test_kv_copy_damage)
+    kith_test(test_kv_store_displaced)
+    kith_test(test_kv_store_beside_writer)
+    kith_test(test_kv_store_sync_fails)
+    kith_test(test_kv_store_interval)
+    target_link_options(test_kv_store_interval PRIVATE -Wl,--wrap=clock_gettime)
     kith_test(test_kv_store_threads)
+    kith_test(test_kv_peek)
     kith_test(test_kv_store_operations)
     kith_test(test_kv_store_killed)
     kith_test(test_kv_store_refuses)
     kith_test(test_kv_store_readers)
-    kith_test(test_kv_file_survives_oom ${store_checks})
+    if(KITH_SANITIZE STREQUAL "thread") # a minute; ten threads leave nothing for another test
+        set_tests_properties(test_kv_store_readers PROPERTIES RUN_SERIAL ON
+                             ENVIRONMENT KITH_READERS_SECONDS=60)
+    endif()
+    kith_test(test_kv_file_survives_oom ${store_checks} tests/store_scenario.c)
     kith_test(test_kv_survives_oom)
-    # The fuzz target on its kept inputs, with no fuzzer (tests/fuzz.sh has one).
-    add_executable(fuzz_store_corpus tests/fuzz_main.c tests/fuzz_store.c ${store_checks})
+    # The fuzz targets on their kept inputs, with no fuzzer (tests/fuzz.sh has one).
+    add_executable(fuzz_store_corpus tests/fuzz_main.c tests/fuzz_input.c tests/fuzz_store.c
+                   tests/fuzz_make_store.c ${store_checks})
     target_link_libraries(fuzz_store_corpus PRIVATE kith_inside kith_flags)
     add_test(NAME test_kv_fuzz_corpus COMMAND fuzz_store_corpus
              ${PROJECT_SOURCE_DIR}/tests/corpus/store)
@@ -129,9 +173,12 @@ if(KITH_TESTS)
     kith_test(test_index_f32_queries tests/index_data.c)
     kith_test(test_index_cancel tests/index_data.c)
     kith_test(test_index_threads tests/index_data.c)
+    kith_test(test_index_live tests/index_data.c)
+    kith_test(test_index_open tests/index_data.c)
     kith_test(test_index_reduce)
     kith_test(test_index_codes tests/index_data.c)
     kith_test(test_index_brief tests/index_data.c)
+    kith_test(test_index_brief_bits tests/index_data.c)
     kith_test(test_index_sketch tests/index_data.c)
     kith_test(test_index_sketch_few tests/index_data.c)
     kith_test(test_index_sketch_threads tests/index_data.c)
@@ -142,6 +189,12 @@ if(KITH_TESTS)
     kith_test(test_index_graph_file tests/index_data.c)
     kith_test(test_index_graph_file_damage tests/index_data.c)
     kith_test(test_index_graph_file_faults tests/sim_vfs.c tests/sim_power.c)
+    add_executable(fuzz_graph_corpus tests/fuzz_main.c tests/fuzz_input.c tests/fuzz_graph.c
+                   tests/fuzz_graph_world.c tests/sim_vfs.c tests/sim_power.c)
+    target_link_libraries(fuzz_graph_corpus PRIVATE kith_inside kith_flags)
+    add_test(NAME test_index_fuzz_corpus COMMAND fuzz_graph_corpus
+             ${PROJECT_SOURCE_DIR}/tests/corpus/graph)
+    kith_test_entry(test_index_fuzz_corpus)
     kith_test(test_index_survives_oom tests/index_data.c)
     kith_test(test_index_bad_store tests/index_data.c)
     kith_test(test_index_bad_input tests/index_data.c)
@@ -212,8 +265,8 @@ if(KITH_TESTS)
         if(NOT KITH_SANITIZE) # the programs are those of any build
             kith_script_test(test_opencl_lint)
             kith_script_test(test_opencl_spills)
-            add_executable(opencl_small tests/opencl_small.c tests/opencl_check.c
-                           tests/opencl_walk.c)
+            kith_test_parts(parts tests/opencl_check.c tests/opencl_walk.c)
+            add_executable(opencl_small tests/opencl_small.c ${parts})
             target_link_libraries(opencl_small PRIVATE kith_inside kith_flags ${CMOCKA_LIBRARY})
             target_include_directories(opencl_small PRIVATE ${CMOCKA_INCLUDE})
             set_target_properties(opencl_small PROPERTIES RUNTIME_OUTPUT_DIRECTORY
@@ -258,10 +311,13 @@ if(KITH_TESTS)
         kith_script_test(test_house_symbols)
         kith_script_test(test_house_package)
     endif()
-    # What starts threads: the suite of the tsan preset.
-    foreach(name kv_store_threads kv_store_readers index_workers index_exact index_hnsw_digest
-            index_updates index_cancel index_threads index_batch_order index_unlink_threads
-            index_sketch_threads opencl_threads opencl_parts opencl_walk_threads
+    # What starts threads: the suite of the tsan preset, and all that it needs to be built.
+    add_custom_target(threads)
+    foreach(name kv_store_threads kv_store_readers kv_store_sync_fails kv_store_interval
+            index_workers index_exact index_hnsw_digest
+            index_updates index_cancel index_threads index_live index_open index_batch_order
+            index_unlink_threads index_sketch_threads opencl_threads opencl_parts
+            opencl_walk_threads
             cli_bench
             replicas_copy_threads replicas_failures replicas_writes replicas_model
             replicas_tickets replicas_drops replicas_hangs replicas_memory replicas_behind
@@ -269,6 +325,16 @@ if(KITH_TESTS)
             replicas_opencl_builds)
         if(TEST test_${name})
             set_property(TEST test_${name} APPEND PROPERTY LABELS threads)
+            add_dependencies(threads test_${name})
+        endif()
+    endforeach()
+    # The longest start first, so that no processor has nothing to do at the end.
+    foreach(name kernels_neon_qemu index_digest_qemu opencl_oclgrind opencl_lint opencl_spills
+            kv_power_cut index_hnsw_digest index_exact index_batch_order index_flat_matches_naive
+            index_brief index_sketch index_sketch_few index_unlink index_hnsw_hard_data_scalar
+            opencl_walk_dead kv_file_damage replicas_hangs replicas_model cli_replicas cli_data)
+        if(TEST test_${name})
+            set_property(TEST test_${name} PROPERTY COST 100)
         endif()
     endforeach()
 endif()

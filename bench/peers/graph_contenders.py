@@ -62,7 +62,8 @@ class Build(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint32) for name in
                 "type metric dim rows m ef_construction walk threads sketch".split()]
     _fields_ += [("seconds", ctypes.c_double), ("index_bytes", ctypes.c_double),
-                 ("digest", ctypes.c_uint64)]
+                 ("digest", ctypes.c_uint64), ("brief", ctypes.c_uint32),
+                 ("brief_bits", ctypes.c_uint32)]
 
 
 class Search(ctypes.Structure):
@@ -92,6 +93,8 @@ class Kith(Contender):
             raise RuntimeError(self.lib.peer_graph_error().decode())
         self.seconds, self.index_bytes = told.seconds, told.index_bytes
         self.ef_construction, self.digest = told.ef_construction, "%016x" % told.digest
+        self.chosen = "sq8" if not told.brief else "sq4" if told.brief_bits == 4 else \
+            "sq8/%u" % told.brief
 
     def search(self, ef):
         queries = self.data.queries
@@ -104,7 +107,7 @@ class Kith(Contender):
         if status:
             raise RuntimeError(self.lib.peer_graph_error().decode())
         if told.mode == OVER_CODES:
-            self.codes = "sq8" if self.walk == "auto" else self.walk
+            self.codes = self.chosen if self.walk == "auto" else self.walk
         return ids, told.seconds, None if self.batch > 1 else latency, told.distances
 
     def together(self):

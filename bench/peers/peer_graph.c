@@ -26,6 +26,7 @@ typedef struct peer_build {
     uint32_t sketch;             /* make sketches of the rows, if they pay */
     double seconds, index_bytes; /* told */
     uint64_t digest;             /* told */
+    uint32_t brief, brief_bits;  /* told: what a trial chose, see kith_index_stats */
 } peer_build;
 
 typedef struct peer_search {
@@ -99,6 +100,8 @@ static kith_status fill(peer_graph *graph, peer_build *build, const void *vector
         status = kith_index_stat(graph->index, &stats);
     build->index_bytes = (double)stats.bytes;
     build->digest = stats.digest;
+    build->brief = stats.brief;
+    build->brief_bits = stats.brief_bits;
     return status;
 }
 

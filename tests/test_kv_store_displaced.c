@@ -1,0 +1,225 @@
+/* Property: whoever moves the file of an open store, puts another in its place or copies one over
+ * it, changes the folder that its path counts from, cuts it short, or forks the process, is refused
+ * what would lose something: no other file is written over or taken away, and nothing that was
+ * acknowledged is lost but what he took away himself.
+ */
+#include "tests/check.h"
+#include "kv/store.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROW_BYTES = 64, PATIENCE_S = 20 };
+
+static char folder[64];
+
+static ki_store_config config_of(ki_durability durability)
+{
+    const ki_shape shape = {.row_bytes = ROW_BYTES, .keys = KITH_KEYS_U64};
+    ki_store_config config = ki_store_defaults(&shape);
+    config.durability = durability;
+    return config;
+}
+
+static ki_store *open_it(const char *path, ki_durability durability)
+{
+    const ki_store_config config = config_of(durability);
+    ki_store *store = NULL;
+    if (ki_store_open(path, &config, &store))
+        fail_msg("%s: %s", path, kith_last_error());
+    return store;
+}
+
+static kith_status put(ki_store *store, uint64_t key)
+{
+    unsigned char row[ROW_BYTES] = {1}, aux[KI_AUX_BYTES] = {0};
+    return ki_store_put(store, &key, 8, row, aux, NULL);
+}
+
+static bool holds(const ki_store *store, uint64_t key)
+{
+    return ki_store_find(store, &key, 8) != KI_NO_ROW;
+}
+
+/* A store at `path` that holds `key`. */
+static void make(const char *path, uint64_t key)
+{
+    ki_store *store = open_it(path, KI_DURABLE_COMMIT);
+    assert_int_equal(put(store, key), KITH_OK);
+    ki_store_close(store);
+}
+
+static void has(const char *path, uint64_t key, bool there)
+{
+    ki_store *store = open_it(path, KI_DURABLE_COMMIT);
+    assert_int_equal(holds(store, key), there);
+    assert_int_equal(ki_store_check(store, true, NULL, NULL), KITH_OK);
+    ki_store_close(store);
+}
+
+static void is_refused(kith_status status)
+{
+    assert_int_not_equal(status, KITH_OK);
+    assert_true(strlen(kith_last_error()) > 20);
+}
+
+static void another_file_in_its_place(void **state)
+{
+    (void)state;
+    make("other", 77);
+    ki_store *store = open_it("store", KI_DURABLE_COMMIT);
+    assert_int_equal(put(store, 1), KITH_OK);
+    assert_int_equal(rename("store", "moved"), 0);
+    assert_int_equal(rename("other", "store"), 0);
+    is_refused(ki_store_compact(store, NULL, NULL));
+    assert_int_equal(put(store, 2), KITH_OK); /* into the file that was moved */
+    ki_store_close(store);
+    has("store", 77, true);
+    has("moved", 1, true);
+    has("moved", 2, true);
+    unlink("store");
+    unlink("moved");
+}
+
+static void copy_over(const char *from, const char *to)
+{
+    static unsigned char bytes[1 << 16];
+    int source = open(from, O_RDONLY | O_CLOEXEC), file = open(to, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_true(source >= 0 && file >= 0);
+    for (ssize_t got; (got = read(source, bytes, sizeof bytes)) > 0;)
+        assert_int_equal(write(file, bytes, (size_t)got), got);
+    close(source);
+    close(file);
+}
+
+static void another_file_copied_over_it(void **state)
+{
+    (void)state;
+    make("other", 77);
+    ki_store *store = open_it("store", KI_DURABLE_COMMIT);
+    assert_int_equal(put(store, 1), KITH_OK);
+    copy_over("other", "store");
+    is_refused(ki_store_checkpoint(store));
+    is_refused(put(store, 2));
+    ki_store_close(store);
+    has("store", 77, true);
+    has("store", 1, false);
+    unlink("store");
+    unlink("other");
+}
+
+static void another_folder(void **state)
+{
+    (void)state;
+    ki_store *store = open_it("store", KI_DURABLE_COMMIT);
+    assert_int_equal(put(store, 1), KITH_OK);
+    assert_int_equal(chdir(".."), 0);
+    is_refused(ki_store_compact(store, NULL, NULL));
+    assert_int_equal(access("store", F_OK), -1);
+    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(ki_store_compact(store, NULL, NULL), KITH_OK);
+    assert_int_equal(put(store, 2), KITH_OK);
+    ki_store_close(store);
+    has("store", 2, true);
+    unlink("store");
+}
+
+/* Files that look as if they belonged to a store are not taken away. */
+static void a_backup_of_that_name(void **state)
+{
+    (void)state;
+    make("store", 1);
+    make("store.compact", 2);
+    make("store.part", 3);
+    ki_store *store = open_it("store", KI_DURABLE_COMMIT);
+    assert_int_equal(ki_store_compact(store, NULL, NULL), KITH_OK);
+    ki_store_close(store);
+    has("store.compact", 2, true);
+    has("store.part", 3, true);
+    unlink("store");
+    unlink("store.compact");
+    unlink("store.part");
+}
+
+/* The next sync finds out. What is acknowledged after the cut would go where rows are missing. */
+static void a_file_cut_short(void **state)
+{
+    (void)state;
+    for (int by = 0; by < 3; by++) {
+        ki_store *store = open_it("store", KI_DURABLE_COMMIT);
+        assert_int_equal(put(store, 1), KITH_OK);
+        assert_int_equal(truncate("store", by * 40960), 0);
+        kith_status status = by == 2 ? ki_store_checkpoint(store) : KITH_OK;
+        is_refused(status ? status : put(store, 2));
+        is_refused(put(store, 3));
+        ki_store_close(store);
+        unlink("store");
+    }
+}
+
+/* What a child does with a store that it did not open. */
+static int act(ki_store *store)
+{
+    alarm(PATIENCE_S); /* whoever waits for a thread that is not there waits for ever */
+    int refused = put(store, 2) != 0;
+    refused += ki_store_sync(store) != 0;
+    refused += ki_store_checkpoint(store) != 0;
+    refused += ki_store_compact(store, NULL, NULL) != 0;
+    ki_store_close(store);
+    return refused;
+}
+
+static void a_child_of_fork(void **state)
+{
+    (void)state;
+    for (int durability = KI_DURABLE_COMMIT; durability <= KI_DURABLE_NONE; durability++) {
+        ki_store *store = open_it("store", (ki_durability)durability);
+        int result;
+        assert_int_equal(put(store, 1), KITH_OK);
+        fflush(NULL);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            _exit(act(store));
+        assert_int_equal(waitpid(child, &result, 0), child);
+        assert_true(WIFEXITED(result));
+        assert_int_equal(WEXITSTATUS(result), 4);
+        for (uint64_t key = 3; key < 9; key++)
+            assert_int_equal(put(store, key), KITH_OK);
+        assert_int_equal(ki_store_checkpoint(store), KITH_OK);
+        ki_store_close(store);
+        has("store", 1, true);
+        has("store", 2, false);
+        has("store", 8, true);
+        unlink("store");
+    }
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "kith-displaced-%d", (int)getpid());
+    return mkdir(folder, 0700) || chdir(folder);
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return chdir("..") || rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_file_in_its_place),
+        cmocka_unit_test(another_file_copied_over_it),
+        cmocka_unit_test(another_folder),
+        cmocka_unit_test(a_backup_of_that_name),
+        cmocka_unit_test(a_file_cut_short),
+        cmocka_unit_test(a_child_of_fork),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
