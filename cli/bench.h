@@ -49,8 +49,8 @@ struct bench {
     uint32_t threads;            /* as wished, or what the machine has */
     const char *walked, *linked; /* what copies of the graph are walked over and it was linked by:
                                     "u8", "sq8" */
-    char own[16];                /* what the index walks over: the same, or "sq8/128" */
-    uint32_t brief;              /* the 128, or 0 */
+    char own[16];                /* what the index walks over: the same, "sq8/128" or "sq4" */
+    uint32_t brief;              /* what a trial chose: the 128, of "sq4" all dimensions, or 0 */
     json_t *result;
     double best_recall;   /* of any walk */
     uint32_t failures;    /* devices that failed while working */

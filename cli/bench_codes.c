@@ -80,8 +80,11 @@ bool bench_learn_codes(struct bench *bench, kith_index *graph)
     bench->walked = coded ? name_of(bench_graph_options(bench).walk) : rows;
     bench->linked = coded && !integers ? codes[0].name : rows;
     bench->brief = facts.brief;
-    snprintf(bench->own, sizeof bench->own, facts.brief ? "%s/%u" : "%s", bench->walked,
-             facts.brief);
+    if (facts.brief_bits == 4)
+        snprintf(bench->own, sizeof bench->own, "%s", name_of(KITH_WALK_SQ4));
+    else
+        snprintf(bench->own, sizeof bench->own, facts.brief ? "%s/%u" : "%s", bench->walked,
+                 facts.brief);
     return true;
 }
 

@@ -151,8 +151,8 @@ static void differs(struct fleet *fleet, size_t i, uint32_t ef)
 }
 
 /* What the host finds by the walk that a device makes. That is the index's own, unless a trial has
- * chosen codes of fewer dimensions for it: copies walk over all of them, and so another way. Then a
- * copy on the host is asked. */
+ * chosen shorter codes for it: copies walk over those of the links, and so another way. Then a copy
+ * on the host is asked. */
 static kith_status expect(struct fleet *fleet, const kith_search_options *options)
 {
     static const uint32_t one[2] = {1, 1};

@@ -43,6 +43,9 @@ static bool element_of(hid_t type, enum element *out, hid_t *memory)
     if (class == H5T_FLOAT) {
         *out = ELEMENT_F32;
         *memory = H5T_NATIVE_FLOAT;
+    } else if (class == H5T_ENUM && byte) { /* what h5py makes of bool */
+        *out = ELEMENT_U8;
+        *memory = type;
     } else if (class == H5T_INTEGER && byte && H5Tget_sign(type) == H5T_SGN_NONE) {
         *out = ELEMENT_U8;
         *memory = H5T_NATIVE_UINT8;

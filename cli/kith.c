@@ -1,14 +1,17 @@
 /* kith.c - the tool's main: which verb, and what holds for all of them.
  *
- * Three things are settled before a verb runs. A closed pipe gives a failing write rather than a
- * silent death, so that results that were lost give exit code 1. A standard stream that was
- * closed is filled with /dev/null, opened for reading, so that no data file can take its number
- * and receive what is printed. And ^C is caught once, for the verbs that can keep what is done.
+ * Some things are settled before a verb runs. A closed pipe, or a limit on the size of files,
+ * gives a failing write rather than a silent death, so that results that were lost give exit code
+ * 1 and nothing is left half done. A file that is cut short under its mapping gives a sentence. A
+ * standard stream that was closed is filled with /dev/null, opened for reading, so that no data
+ * file can take its number and receive what is printed. And ^C is caught once, for the verbs that
+ * can keep what is done.
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kith.h"
 #include "cli/options.h"
@@ -83,12 +86,25 @@ static int run(int argc, char **argv)
     return verb_run("kith", verbs, COUNT_OF(verbs), argc, argv);
 }
 
+/* Stores are mapped: one that another program cuts short, or a disk that fails to read, is a bus
+ * error here. Nothing can be saved, but a person can be told; only write() is allowed here. */
+static void on_lost_page(int signal_number)
+{
+    static const char why[] = "kith: a file was cut short while it was in use, or its disk cannot "
+                              "be read\n";
+    (void)signal_number;
+    (void)!write(STDERR_FILENO, why, sizeof why - 1);
+    _exit(TOOL_FAILED);
+}
+
 static void settle_streams(void)
 {
     for (int fd = 0; fd < 3; fd++)
         if (fcntl(fd, F_GETFD) < 0)
             (void)!open("/dev/null", O_RDONLY); /* takes the lowest free number, this one */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is then a write that fails */
+    signal(SIGBUS, on_lost_page);
 }
 
 int main(int argc, char **argv)

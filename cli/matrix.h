@@ -1,9 +1,9 @@
 /* matrix.h - rows of numbers from and to files.
  *
  * Read: idx-ubyte (plain or gzip), fvecs, bvecs, ivecs, fbin, u8bin, i8bin, ibin, npy (version 1
- * to 3; f4, f2, u1, i1, i4 in C order) and ann-benchmarks HDF5 where the build has libhdf5. idx,
- * npy, gzip and HDF5 are told by their first bytes, the rest by extension. Written: fbin, u8bin,
- * i8bin, ibin, npy.
+ * to 3; f4, f2, u1, i1, b1, i4 in C order) and ann-benchmarks HDF5 where the build has libhdf5.
+ * idx, npy, gzip and HDF5 are told by their first bytes, the rest by extension. Written: fbin,
+ * u8bin, i8bin, ibin, npy. Booleans of npy and HDF5 are read as bytes of 0 and 1.
  *
  * A file is believed only after its header was compared with its size: nothing is allocated for
  * numbers that the file cannot hold. Every failure is one sentence with the file's name.

@@ -3,6 +3,7 @@
  * A value that the wanted format cannot hold exactly is refused before the output is opened, so
  * bad input leaves no trace; the bytes go through output.c, so a full disk leaves none either.
  */
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -82,8 +83,13 @@ static bool write_file(const char *path, enum layout layout, const struct matrix
         write_bin_header(matrix, output.file);
     else
         write_npy_header(matrix, output.file);
-    fwrite(matrix->data, 1, matrix_bytes(matrix), output.file);
-    return output_commit(&output, why);
+    const size_t bytes = matrix_bytes(matrix);
+    errno = 0;
+    if (fwrite(matrix->data, 1, bytes, output.file) == bytes)
+        return output_commit(&output, why);
+    sentence_fail(why, "%s: %zu bytes could not be written: %s", path, bytes, strerror(errno));
+    output_discard(&output);
+    return false;
 }
 
 bool matrix_write(const char *path, const struct matrix *matrix, struct sentence *why)

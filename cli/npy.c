@@ -2,7 +2,7 @@
  *
  * The header is a Python dictionary in text. NumPy writes it in one way only, so it is searched
  * for its three keys rather than parsed as Python. Anything that cannot be read as rows of f4, f2,
- * u1, i1 or i4 is refused with what the file says instead.
+ * u1, i1, b1 or i4 is refused with what the file says instead.
  */
 #include "cli/formats.h"
 
@@ -33,10 +33,8 @@ static bool element_of(const struct input *input, const char *descr, enum elemen
     static const struct {
         const char *descr;
         enum element element;
-    } known[] = {{"'<f4'", ELEMENT_F32},
-                 {"'<f2'", ELEMENT_F16},
-                 {"'|u1'", ELEMENT_U8},
-                 {"'|i1'", ELEMENT_I8},
+    } known[] = {{"'<f4'", ELEMENT_F32}, {"'<f2'", ELEMENT_F16}, {"'|u1'", ELEMENT_U8},
+                 {"'|i1'", ELEMENT_I8},  {"'|b1'", ELEMENT_U8}, /* bool: bytes of 0 and 1 */
                  {"'<i4'", ELEMENT_I32}};
     for (size_t i = 0; descr && i < sizeof known / sizeof known[0]; i++) {
         if (strncmp(descr, known[i].descr, strlen(known[i].descr)) == 0) {
@@ -45,8 +43,10 @@ static bool element_of(const struct input *input, const char *descr, enum elemen
         }
     }
     return sentence_fail(why,
-                         "%s: element type %.12s; read are '<f4', '<f2', '|u1', '|i1' and '<i4'",
-                         input->path, descr ? descr : "missing");
+                         "%s: element type %.*s; read are '<f4', '<f2', '|u1', '|i1', '|b1' and "
+                         "'<i4'; save x.astype('<f4') instead",
+                         input->path, descr ? (int)strcspn(descr, ",}\n") : 7,
+                         descr ? descr : "missing");
 }
 
 /* "(rows, dim)" or "(rows, dim,)". */

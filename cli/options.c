@@ -316,8 +316,17 @@ static int take_operand(const struct syntax *syntax, struct arguments *arguments
     if (arguments->operand_count == syntax->operands_most)
         return terminal_fail(TOOL_USAGE, "%s: \"%s\" is one operand too many; see kith %s --help",
                              syntax->verb, text, syntax->verb);
+    if (!text[0])
+        return terminal_fail(TOOL_USAGE, "%s: operand %zu of %s is empty", syntax->verb,
+                             arguments->operand_count + 1, syntax->operands);
     arguments->operand[arguments->operand_count++] = text;
     return OPTIONS_GO;
+}
+
+/* A vector may begin with a negative number, and no option begins with a digit or a point. */
+static bool is_option(const char *typed)
+{
+    return typed[0] == '-' && typed[1] && !strchr("0123456789.", typed[1]);
 }
 
 int options_parse(const struct syntax *syntax, int argc, char **argv, struct arguments *out)
@@ -329,11 +338,11 @@ int options_parse(const struct syntax *syntax, int argc, char **argv, struct arg
     struct arguments arguments = {0};
     bool options_over = false;
     for (int i = 1; i < argc; i++) {
-        const bool is_option = !options_over && argv[i][0] == '-' && argv[i][1] != '\0';
+        const bool option = !options_over && is_option(argv[i]);
         int status = OPTIONS_GO;
-        if (is_option && strcmp(argv[i], "--") == 0)
+        if (option && strcmp(argv[i], "--") == 0)
             options_over = true;
-        else if (is_option)
+        else if (option)
             status = take_option(syntax, &table, argc, argv, &i);
         else
             status = take_operand(syntax, &arguments, argv[i]);

@@ -149,6 +149,20 @@ bool output_commit(struct output *output, struct sentence *why)
     return good;
 }
 
+/* Not every file system knows renaming without replacing; there a second name is given, and the
+ * first one taken away. */
+bool output_name(const char *temporary, const char *path, struct sentence *why)
+{
+    int status = renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE);
+    if (status && (errno == EINVAL || errno == ENOSYS))
+        status = link(temporary, path) ? -1 : unlink(temporary);
+    if (status)
+        return sentence_fail(why, "%s cannot be given the name %s: %s", temporary, path,
+                             strerror(errno));
+    sync_folder(path);
+    return true;
+}
+
 void output_discard(struct output *output)
 {
     output_close(output);

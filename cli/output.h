@@ -28,4 +28,8 @@ bool output_open(const char *path, struct output *out, struct sentence *why);
 bool output_commit(struct output *output, struct sentence *why);
 void output_discard(struct output *output);
 
+/* Gives a file that is complete, and on the disk, the name that it was made for, unless there is
+ * something of that name already. */
+bool output_name(const char *temporary, const char *path, struct sentence *why);
+
 #endif

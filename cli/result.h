@@ -21,10 +21,10 @@
  *
  * "codes" of a build is what links were chosen by, of a run what was walked: the type of the rows,
  * or sq8, sq4, sq1 for codes; "sq8/128" where a trial chose codes of 128 dimensions for the index's
- * own walk ("brief" of the build, else 0). A walk's params carry rerank and slack, 0 where not
- * asked for. The runs of --replicas have "replicas P,C" for a device and the devices for an isa.
- * "apart" counts answers of a walk over floats that rounding led elsewhere. A run may also carry
- * "library", the name of what ran it when that is not Kith.
+ * own walk ("brief" of the build, else 0), or sq4 of all of them. A walk's params carry rerank and
+ * slack, 0 where not asked for. The runs of --replicas have "replicas P,C" for a device and the
+ * devices for an isa. "apart" counts answers of a walk over floats that rounding led elsewhere. A
+ * run may also carry "library", the name of what ran it when that is not Kith.
  */
 #ifndef RESULT_H
 #define RESULT_H

@@ -3,6 +3,10 @@
  * check reads; it exits with 1 and one sentence at the first damage, and writes nothing to the
  * file. backup and compact leave either the old state or the whole new one.
  */
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "cli/heap.h"
 #include "cli/options.h"
 #include "cli/store_graph.h"
 #include "cli/store_part.h"
@@ -61,7 +65,7 @@ int stat_main(int argc, char **argv)
         return code;
     kith_store_describe(store, &shape);
     if (kith_store_stat(store, &stats))
-        code = store_failed();
+        code = store_failed_at(arguments.operand[0]);
     else if (arguments.json)
         terminal_json(stat_json(&shape, &stats));
     else
@@ -70,28 +74,7 @@ int stat_main(int argc, char **argv)
     return code;
 }
 
-/* What backup and compact have in common: open, work with a progress bar, close. */
-typedef kith_status (*care_fn)(kith_store *store, void *user, struct progress *progress);
-
-static int care(const char *path, kith_open_mode mode, const char *label, care_fn work, void *user)
-{
-    struct progress progress;
-    kith_store *store = NULL;
-    int code = store_open(path, mode, &store);
-    if (code != TOOL_OK)
-        return code;
-    progress_begin(&progress, label);
-    const kith_status status = work(store, user, &progress);
-    progress_end(&progress);
-    if (status == KITH_ECANCELLED)
-        code = TOOL_INTERRUPTED;
-    else if (status)
-        code = store_failed();
-    kith_store_close(store);
-    return code;
-}
-
-static int check(const char *path, bool quick, bool *graph)
+static int check(const char *path, bool quick, bool *sound, bool *graph)
 {
     struct progress progress;
     kith_store *store = NULL;
@@ -101,17 +84,20 @@ static int check(const char *path, bool quick, bool *graph)
     progress_begin(&progress, "checking");
     const kith_status status = kith_store_check(store, !quick, progress_step, &progress);
     progress_end(&progress);
-    if (status)
-        code = status == KITH_ECANCELLED ? TOOL_INTERRUPTED : store_failed();
+    *sound = !status;
+    if (status == KITH_ECANCELLED)
+        code = store_stopped(path, "");
+    else if (status)
+        code = store_failed_at(path);
     else
-        code = store_graph_check(store, !quick, graph);
+        code = store_graph_check(store, path, !quick, graph);
     kith_store_close(store);
     return code;
 }
 
 int check_main(int argc, char **argv)
 {
-    bool quick = false, graph = false;
+    bool quick = false, store = false, graph = false;
     const struct option_spec options[] = {
         {"quick", 0, OPTION_FLAG, &quick, NULL, "headers and records only, no vectors", 0, 0, NULL},
     };
@@ -130,18 +116,57 @@ int check_main(int argc, char **argv)
     int code = options_parse(&syntax, argc, argv, &arguments);
     if (code != OPTIONS_GO)
         return code;
-    code = check(arguments.operand[0], quick, &graph);
+    code = check(arguments.operand[0], quick, &store, &graph);
     if (arguments.json)
-        terminal_json(json_pack("{s:b, s:b, s:s}", "sound", code == TOOL_OK, "graph", graph,
-                                "sentence", code == TOOL_OK ? "" : kith_last_error()));
+        terminal_json(json_pack("{s:b, s:b, s:b, s:o}", "sound", code == TOOL_OK, "store_sound",
+                                store, "graph", graph, "sentence",
+                                terminal_text(code == TOOL_OK ? "" : kith_last_error())));
     else if (code == TOOL_OK)
         printf("%s is sound%s\n", arguments.operand[0], graph ? ", and so is its graph" : "");
     return code;
 }
 
-static kith_status backup_work(kith_store *store, void *user, struct progress *progress)
+/* What a file takes on the disk, as kith_store_stat counts it; 0 when there is none. */
+static uint64_t bytes_of(const char *path)
 {
-    return kith_store_backup(store, user, progress_step, progress);
+    struct stat info;
+    return stat(path, &info) == 0 ? (uint64_t)info.st_blocks * 512 : 0;
+}
+
+/* A failure of what was done, which can be that of the store or of the place of its copy. */
+static int care_failed(kith_status status, const char *store, const char *copy, const char *kept)
+{
+    if (status == KITH_ECANCELLED)
+        return store_stopped(copy, kept);
+    return store_failed_at(status == KITH_ECORRUPT ? store : copy);
+}
+
+static int backup(const char *path, const char *copy, bool json)
+{
+    char text[2][HUMAN_SIZE];
+    struct stat info;
+    struct progress progress;
+    kith_store *store = NULL;
+    kith_store_stats stats = {.size = sizeof stats};
+    if (lstat(copy, &info) == 0)
+        return terminal_fail(TOOL_FAILED, "%s is there already, and backup replaces nothing", copy);
+    int code = store_open(path, KITH_OPEN_READ_ONLY, &store);
+    if (code != TOOL_OK)
+        return code;
+    progress_begin(&progress, "copying");
+    kith_status status = kith_store_backup(store, copy, progress_step, &progress);
+    progress_end(&progress);
+    status = status ? status : kith_store_stat(store, &stats);
+    if (status)
+        code = care_failed(status, path, copy, "; no copy was made");
+    else if (json)
+        terminal_json(json_pack("{s:I, s:I}", "keys", (json_int_t)stats.live, "bytes",
+                                (json_int_t)bytes_of(copy)));
+    else
+        terminal_note("%s keys, %s", human_count(text[0], stats.live),
+                      human_bytes(text[1], bytes_of(copy)));
+    kith_store_close(store);
+    return code;
 }
 
 int backup_main(int argc, char **argv)
@@ -150,7 +175,8 @@ int backup_main(int argc, char **argv)
         .verb = "backup",
         .operands = "STORE FILE",
         .about =
-            "Writes a whole copy of the store to a new file. FILE appears when it is complete.",
+            "Writes a whole copy of the store to a new file. FILE appears when it is complete.\n"
+            "The graph is not copied: `kith build FILE` makes a new one.",
         .examples = "kith backup my.kith /mnt/backup/my.kith",
         .operands_least = 2,
         .operands_most = 2,
@@ -159,14 +185,43 @@ int backup_main(int argc, char **argv)
     int code = options_parse(&syntax, argc, argv, &arguments);
     if (code != OPTIONS_GO)
         return code;
-    return care(arguments.operand[0], KITH_OPEN_READ_ONLY, "copying", backup_work,
-                (void *)(uintptr_t)arguments.operand[1]);
+    return backup(arguments.operand[0], arguments.operand[1], arguments.json);
 }
 
-static kith_status compact_work(kith_store *store, void *user, struct progress *progress)
+/* Rows are numbered anew, so a graph of before is of no use. */
+static void note_graph(const char *path)
 {
-    (void)user;
-    return kith_store_compact(store, progress_step, progress);
+    char *const graph = heap_format("%s.graph", path);
+    if (bytes_of(graph))
+        terminal_note("%s is of before; `kith build` makes a new one", graph);
+    free(graph);
+}
+
+static int compact(const char *path, bool json)
+{
+    char text[2][HUMAN_SIZE];
+    struct progress progress;
+    kith_store *store = NULL;
+    int code = store_open(path, KITH_OPEN_EXISTING, &store);
+    if (code != TOOL_OK)
+        return code;
+    const uint64_t before = bytes_of(path);
+    progress_begin(&progress, "compacting");
+    const kith_status status = kith_store_compact(store, progress_step, &progress);
+    progress_end(&progress);
+    if (status)
+        code = care_failed(status, path, path, "; the store is as it was");
+    kith_store_close(store);
+    if (status)
+        return code;
+    if (json)
+        terminal_json(json_pack("{s:I, s:I}", "bytes_before", (json_int_t)before, "bytes",
+                                (json_int_t)bytes_of(path)));
+    else
+        terminal_note("%s before, %s now", human_bytes(text[0], before),
+                      human_bytes(text[1], bytes_of(path)));
+    note_graph(path);
+    return code;
 }
 
 int compact_main(int argc, char **argv)
@@ -176,7 +231,7 @@ int compact_main(int argc, char **argv)
         .operands = "STORE",
         .about =
             "Gives the space of what was deleted or replaced back to the disk. Needs room for a\n"
-            "second copy while it works; rows are numbered anew.",
+            "second copy while it works; rows are numbered anew, so a graph has to be built anew.",
         .examples = "kith compact my.kith",
         .operands_least = 1,
         .operands_most = 1,
@@ -185,5 +240,5 @@ int compact_main(int argc, char **argv)
     int code = options_parse(&syntax, argc, argv, &arguments);
     if (code != OPTIONS_GO)
         return code;
-    return care(arguments.operand[0], KITH_OPEN_EXISTING, "compacting", compact_work, NULL);
+    return compact(arguments.operand[0], arguments.json);
 }

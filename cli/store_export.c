@@ -51,6 +51,8 @@ static kith_status collect(kith_store *store, const kith_store_options *shape, u
     kith_item item = {.size = sizeof item};
     kith_snapshot *snapshot = NULL;
     kith_cursor *cursor = NULL;
+    struct progress progress;
+    progress_begin(&progress, "exporting");
     kith_status status = kith_snapshot_open(store, &snapshot);
     if (!status)
         status = kith_cursor_open(snapshot, NULL, 0, &cursor);
@@ -60,14 +62,29 @@ static kith_status collect(kith_store *store, const kith_store_options *shape, u
         status = kith_cursor_first(cursor, &item);
     for (; !status && out->rows < live; out->rows++) {
         put_row(shape, item.vector, (unsigned char *)out->data + out->rows * row_bytes);
-        status = kith_cursor_next(cursor, &item);
+        if (out->rows % 1024 == 0 && progress_step(&progress, out->rows, live))
+            status = KITH_ECANCELLED;
+        else
+            status = kith_cursor_next(cursor, &item);
     }
+    progress_end(&progress);
     kith_cursor_close(cursor);
     kith_snapshot_close(snapshot);
     return status == KITH_ENOTFOUND ? KITH_OK : status;
 }
 
-static int export_store(kith_store *store, const char *path)
+static void show(const struct matrix *matrix, bool json)
+{
+    char text[HUMAN_SIZE];
+    if (json)
+        terminal_json(json_pack("{s:I, s:i, s:s}", "rows", (json_int_t)matrix->rows, "dim",
+                                (int)matrix->dim, "type", element_name(matrix->element)));
+    else
+        terminal_note("%s vector%s of %u dimensions", human_count(text, matrix->rows),
+                      matrix->rows == 1 ? "" : "s", matrix->dim);
+}
+
+static int export_store(kith_store *store, const char *from, const char *path, bool json)
 {
     kith_store_options shape = {.size = sizeof shape};
     kith_store_stats stats = {.size = sizeof stats};
@@ -76,14 +93,19 @@ static int export_store(kith_store *store, const char *path)
     kith_store_describe(store, &shape);
     kith_store_stat(store, &stats);
     if (!stats.live)
-        return terminal_fail(TOOL_FAILED, "the store is empty");
+        return terminal_fail(TOOL_FAILED, "%s is empty: no file holds 0 rows", from);
     if (!matrix_write_check(path, &why))
         return terminal_fail(TOOL_FAILED, "%s", why.text);
     int code = TOOL_OK;
-    if (collect(store, &shape, stats.live, &matrix))
-        code = store_failed();
+    const kith_status status = collect(store, &shape, stats.live, &matrix);
+    if (status == KITH_ECANCELLED)
+        code = store_stopped(path, "; nothing was written");
+    else if (status)
+        code = store_failed_at(from);
     else if (!matrix_write(path, &matrix, &why))
         code = terminal_fail(TOOL_FAILED, "%s", why.text);
+    else
+        show(&matrix, json);
     matrix_free(&matrix);
     return code;
 }
@@ -93,7 +115,10 @@ int export_main(int argc, char **argv)
     const struct syntax syntax = {
         .verb = "export",
         .operands = "STORE FILE",
-        .about = "Writes the vectors of a store in key order to FILE: fbin, u8bin, i8bin or npy.",
+        .about =
+            "Writes the vectors of a store in key order to FILE: fbin, u8bin, i8bin or npy. Bits\n"
+            "become bytes of 0 and 1, bf16 becomes f32; keys and metadata are printed by `kith\n"
+            "scan`.",
         .examples = "kith export my.kith vectors.npy\nkith export sift.kith sift.fbin",
         .operands_least = 2,
         .operands_most = 2,
@@ -105,7 +130,7 @@ int export_main(int argc, char **argv)
         return code;
     code = store_open(arguments.operand[0], KITH_OPEN_READ_ONLY, &store);
     if (code == TOOL_OK)
-        code = export_store(store, arguments.operand[1]);
+        code = export_store(store, arguments.operand[0], arguments.operand[1], arguments.json);
     kith_store_close(store);
     return code;
 }

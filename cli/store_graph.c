@@ -23,7 +23,7 @@ bool store_graph_load(kith_index *index)
     return !status;
 }
 
-int store_graph_check(kith_store *store, bool full, bool *found)
+int store_graph_check(kith_store *store, const char *path, bool full, bool *found)
 {
     kith_index *index = NULL;
     kith_status status = kith_index_check_file(store, NULL, NULL);
@@ -43,7 +43,12 @@ int store_graph_check(kith_store *store, bool full, bool *found)
         *found = false;
         return TOOL_OK;
     }
-    return status ? store_failed() : TOOL_OK;
+    if (!status)
+        return TOOL_OK;
+    return terminal_fail(TOOL_FAILED,
+                         "%s.graph: %s; the store is sound, and `kith build` makes a "
+                         "new graph of it",
+                         path, kith_last_error());
 }
 
 struct build {
@@ -90,10 +95,11 @@ static void show(const kith_index *index, bool loaded, bool json)
     if (kith_index_stat(index, &s))
         return;
     if (json) {
-        terminal_json(json_pack("{s:b, s:I, s:I, s:I, s:f, s:I, s:I, s:o}", "loaded", loaded,
+        terminal_json(json_pack("{s:b, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:o}", "loaded", loaded,
                                 "nodes", (json_int_t)s.nodes, "links", (json_int_t)s.links,
                                 "layers", (json_int_t)s.layers, "seconds", s.build_seconds, "bytes",
-                                (json_int_t)s.bytes, "brief", (json_int_t)s.brief, "digest",
+                                (json_int_t)s.bytes, "brief", (json_int_t)s.brief, "brief_bits",
+                                (json_int_t)s.brief_bits, "digest",
                                 json_sprintf("%016llx", (unsigned long long)s.digest)));
         return;
     }
@@ -101,7 +107,8 @@ static void show(const kith_index *index, bool loaded, bool json)
            (unsigned long long)s.links, s.layers, human_bytes(bytes, s.bytes),
            human_seconds(seconds, s.build_seconds), loaded ? " for what was new" : "");
     if (s.brief)
-        printf("walked over codes of %u dimensions, which a trial found cheaper\n", s.brief);
+        printf("walked over codes of %u dimensions, %u bits each, which a trial found cheaper\n",
+               s.brief, s.brief_bits);
     printf("digest %016llx\n", (unsigned long long)s.digest);
 }
 
@@ -118,8 +125,11 @@ static int build(const char *path, const struct build *b, bool json)
     } else {
         const bool loaded = !b->fresh && store_graph_load(index);
         const kith_status status = link_and_save(index);
-        if (status)
-            code = status == KITH_ECANCELLED ? TOOL_INTERRUPTED : store_failed();
+        if (status == KITH_ECANCELLED)
+            code =
+                store_stopped(path, "; what is linked was kept, the next build goes on from there");
+        else if (status)
+            code = store_failed_at(path);
         else
             show(index, loaded, json);
     }

@@ -23,8 +23,7 @@ struct scan {
 static void show(const struct scan *scan, const kith_item *item)
 {
     char *const key = store_key_text(scan->shape.keys, item->key, item->key_len);
-    char *const meta =
-        store_key_text(KITH_KEYS_BYTES, item->meta ? item->meta : "", item->meta_len);
+    char *const meta = store_bytes_text(item->meta ? item->meta : "", item->meta_len);
     if (scan->list) {
         json_t *const one =
             json_pack("{s:s, s:I, s:s}", "key", key, "row", (json_int_t)item->row, "meta", meta);
@@ -72,15 +71,16 @@ static kith_status walk(const struct scan *scan, kith_cursor *cursor, const stru
     return status == KITH_ENOTFOUND ? KITH_OK : status;
 }
 
-static int scan_store(struct scan *scan, kith_store *store)
+static int scan_store(struct scan *scan, kith_store *store, const char *path)
 {
     struct store_key prefix = {.length = 0}, from;
     kith_snapshot *snapshot = NULL;
     kith_cursor *cursor = NULL;
+    struct sentence why;
     kith_store_describe(store, &scan->shape);
-    if ((scan->prefix && !store_key_read(KITH_KEYS_BYTES, scan->prefix, &prefix)) ||
-        (scan->from && !store_key_read(scan->shape.keys, scan->from, &from)))
-        return TOOL_USAGE;
+    if ((scan->prefix && !store_key_read(KITH_KEYS_BYTES, scan->prefix, &prefix, &why)) ||
+        (scan->from && !store_key_read(scan->shape.keys, scan->from, &from, &why)))
+        return terminal_fail(TOOL_USAGE, "%s", why.text);
     kith_status status = kith_snapshot_open(store, &snapshot);
     if (!status)
         status = kith_cursor_open(snapshot, prefix.bytes, prefix.length, &cursor);
@@ -89,8 +89,8 @@ static int scan_store(struct scan *scan, kith_store *store)
     kith_cursor_close(cursor);
     kith_snapshot_close(snapshot);
     if (status == KITH_ECANCELLED)
-        return TOOL_INTERRUPTED;
-    return status ? store_failed() : TOOL_OK;
+        return store_stopped(path, "");
+    return status ? store_failed_at(path) : TOOL_OK;
 }
 
 int scan_main(int argc, char **argv)
@@ -125,7 +125,7 @@ int scan_main(int argc, char **argv)
     if (code != TOOL_OK)
         return code;
     scan.list = arguments.json ? json_array() : NULL;
-    code = scan_store(&scan, store);
+    code = scan_store(&scan, store, arguments.operand[0]);
     kith_store_close(store);
     if (scan.list && code == TOOL_OK)
         terminal_json(scan.list);

@@ -5,6 +5,7 @@
  * another type than the rows are asked as f32. On the host each thread has a searcher and asks one
  * query after the other; whatever else there is gets them in calls of --batch, and a latency is
  * then that of a call. The file of answers appears whole, and only when every query was answered.
+ * A single query can be typed; its answers are printed, by key.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@
 #include "cli/verbs.h"
 
 struct search {
-    const char *queries, *part, *out;
+    const char *queries, *vector, *part, *out;
     struct layout_wish wish;
     uint64_t limit;
     double rerank, slack;
@@ -35,16 +36,38 @@ struct search {
     struct pass pass;
 };
 
-static bool read_queries(struct search *s)
+/* The query that was typed: f32, whatever the rows are. */
+static bool read_vector(struct search *s)
 {
     struct sentence why;
-    kith_type type;
+    kith_store_options shape = s->shape;
+    shape.type = KITH_F32;
+    void *const vector = store_vector_read(&shape, s->vector, &why);
+    if (!vector)
+        return terminal_fail(TOOL_USAGE, "%s", why.text), false;
+    s->matrix =
+        (struct matrix){.element = ELEMENT_F32, .dim = shape.dim, .rows = 1, .data = vector};
+    return true;
+}
+
+static bool read_file(struct search *s)
+{
+    struct sentence why;
     if (!matrix_read(s->queries, s->part, s->limit, &s->matrix, &why))
         return terminal_fail(TOOL_FAILED, "%s", why.text), false;
     if (s->matrix.dim != s->shape.dim)
         return terminal_fail(TOOL_FAILED, "%s has %u dimensions and the store has %u", s->queries,
                              s->matrix.dim, s->shape.dim),
                false;
+    return true;
+}
+
+static bool read_queries(struct search *s)
+{
+    struct sentence why;
+    kith_type type;
+    if (!(s->vector ? read_vector(s) : read_file(s)))
+        return false;
     const bool same = element_type(s->matrix.element, &type) && type == s->shape.type;
     if (!same && !matrix_convert(&s->matrix, ELEMENT_F32, s->queries, &why))
         return terminal_fail(TOOL_FAILED, "%s", why.text), false;
@@ -139,6 +162,34 @@ static void show(const struct search *s, bool json)
     json_decref(latency);
 }
 
+/* The answers to the query that was typed, nearest first. */
+static int show_hits(const struct search *s, bool json)
+{
+    json_t *const list = json_array();
+    for (uint32_t i = 0; i < s->k && s->pass.hits[i].row != UINT32_MAX; i++) {
+        const kith_hit *const hit = &s->pass.hits[i];
+        const void *key = NULL;
+        size_t length = 0;
+        if (kith_store_key(s->store, hit->row, &key, &length)) {
+            json_decref(list);
+            return store_failed();
+        }
+        char *const text = store_key_text(s->shape.keys, key, length);
+        if (json)
+            json_array_append_new(list, json_pack("{s:s, s:I, s:f}", "key", text, "row",
+                                                  (json_int_t)hit->row, "distance",
+                                                  (double)hit->distance));
+        else
+            printf("%s\t%.7g\n", text, (double)hit->distance);
+        free(text);
+    }
+    if (json)
+        terminal_json(list);
+    else
+        json_decref(list);
+    return TOOL_OK;
+}
+
 static int run(struct search *s, bool json)
 {
     struct hardware hardware;
@@ -153,6 +204,8 @@ static int run(struct search *s, bool json)
         return terminal_fail(interrupt_pending() ? TOOL_INTERRUPTED : TOOL_FAILED, "%s", why.text);
     if (s->out && !write_rows(s, &why))
         return terminal_fail(TOOL_FAILED, "%s", why.text);
+    if (s->vector)
+        return show_hits(s, json);
     show(s, json);
     return TOOL_OK;
 }
@@ -172,7 +225,8 @@ static int search(const char *path, struct search *s, bool json)
         return code;
     s->shape.size = sizeof s->shape;
     kith_store_describe(s->store, &s->shape);
-    code = read_queries(s) ? layout_of_store(s->store, &s->wish, &s->layout) : TOOL_FAILED;
+    code = s->vector ? TOOL_USAGE : TOOL_FAILED; /* of what cannot be read */
+    code = read_queries(s) ? layout_of_store(s->store, &s->wish, &s->layout) : code;
     if (code == TOOL_OK && s->slack > 0 && s->layout.graph && s->layout.replicas)
         terminal_note("--slack is not heeded: a walk of a copy, or on a device, goes to its end");
     if (code == TOOL_OK)
@@ -191,6 +245,8 @@ int search_main(int argc, char **argv)
     const struct option_spec options[] = {
         {"queries", 'q', OPTION_TEXT, &s.queries, "FILE", "of vectors, in any format of `import`",
          0, 0, NULL},
+        {"vector", 'v', OPTION_TEXT, &s.vector, "V",
+         "one query, as `kith put` takes it; prints keys and distances", 0, 0, NULL},
         {"part", 0, OPTION_TEXT, &s.part, "NAME", "of an HDF5 file: train (default) or test", 0, 0,
          NULL},
         {"limit", 'n', OPTION_U64, &s.limit, "N", "the first N queries only", 1, 4e9, NULL},
@@ -212,9 +268,12 @@ int search_main(int argc, char **argv)
     const struct syntax syntax = {
         .verb = "search",
         .operands = "STORE",
-        .about = "Finds the nearest rows of a store for every vector of a file.",
+        .about =
+            "Finds the nearest rows of a store for every vector of a file, or for one that is\n"
+            "typed.",
         .examples = "kith search my.kith --queries q.fvecs -k 10 --ef 50 --out found.ibin\n"
                     "kith search my.kith --queries q.npy --json\n"
+                    "kith search my.kith --vector 0.1,0.2,0.9 -k 3\n"
                     "kith search my.kith --queries q.npy --device ocl0 --batch 1000\n"
                     "kith search my.kith --queries q.npy --replicas 1,2 --device cpu,ocl0",
         .options = options,
@@ -226,7 +285,10 @@ int search_main(int argc, char **argv)
     const int code = options_parse(&syntax, argc, argv, &arguments);
     if (code != OPTIONS_GO)
         return code;
-    if (!s.queries)
-        return terminal_fail(TOOL_USAGE, "--queries is missing; see kith search --help");
+    if (!s.queries && !s.vector)
+        return terminal_fail(TOOL_USAGE, "--queries or --vector is missing; see kith search "
+                                         "--help");
+    if (s.vector && (s.queries || s.part || s.out || s.limit))
+        return terminal_fail(TOOL_USAGE, "--vector takes no --queries, --part, --limit or --out");
     return search(arguments.operand[0], &s, arguments.json);
 }

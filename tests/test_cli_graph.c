@@ -113,14 +113,39 @@ static void damage(void **state)
 {
     (void)state;
     good("cd $dir && printf XXXX | dd of=s.kith.graph bs=1 seek=9000 conv=notrunc 2>/dev/null", "");
-    bad("cd $dir && $kith check s.kith", 1, "graph file is damaged");
+    bad("cd $dir && $kith check s.kith", 1, "s.kith.graph: the graph file is damaged");
+    bad("cd $dir && $kith check s.kith --json >report", 1, "the store is sound");
+    good("cd $dir && cat report", "\"sound\": false,\n  \"store_sound\": true");
     bad("cd $dir && $kith search s.kith --queries q.u8bin -k 5 --out again.ibin", 0, "damaged");
     assert_true(agreement("again.ibin", "exact.ibin") > 0.98); /* row 17 went */
     bad("cd $dir && $kith build s.kith", 0, "damaged");
     good("cd $dir && $kith check s.kith", "and so is its graph");
-    good("cd $dir && $kith compact s.kith", "");
+    bad("cd $dir && $kith compact s.kith", 0, "s.kith.graph is of before");
     bad("cd $dir && $kith check s.kith", 0, "another store"); /* stale, not damaged */
     good("cd $dir && rm s.kith.graph && $kith check s.kith", "s.kith is sound\n");
+}
+
+/* One query, typed: the answers come by key, as the store writes keys, and nearest first. */
+static void one_typed(void **state)
+{
+    (void)state;
+    good("cd $dir && $kith put t.kith near 1,0 --create --keys bytes && "
+         "$kith put t.kith 'far\\x00' -3,4 && $kith put t.kith größe 1,0.5",
+         "");
+    struct run run = run_tool("cd $dir && $kith search t.kith --vector 1,0 -k 2 --quiet");
+    assert_string_equal(run.out, "near\t0\ngröße\t0.25\n");
+    run_free(&run);
+    run = run_tool("cd $dir && $kith search t.kith -v -3,4 --quiet"); /* fewer keys than k */
+    assert_string_equal(run.out, "far\\x00\t0\ngröße\t28.25\nnear\t32\n");
+    run_free(&run);
+    good("cd $dir && $kith build t.kith --quiet && $kith search t.kith --vector 1,0 -k 1",
+         "near\t0\n");
+    good("cd $dir && $kith search t.kith --vector '1 0' -k 1 --json", "\"distance\": 0.0");
+    good("cd $dir && $kith search s.kith -v 1,2,3,4,5,6,7,8,9,10,11,12 -k 1 --quiet", "5000\t0\n");
+    bad("cd $dir && $kith search t.kith --vector 1,0,0", 2, "3 numbers; the store's have 2");
+    bad("cd $dir && $kith search t.kith --vector 1,z", 2, "\"z\", is no number");
+    bad("cd $dir && $kith search t.kith --vector 1,nan", 1, "element 1");
+    bad("cd $dir && $kith search t.kith --vector 1,2 --out x.ibin", 2, "--out");
 }
 
 static void refusals(void **state)
@@ -138,9 +163,8 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scan_build_walk),
-        cmocka_unit_test(what_came_since),
-        cmocka_unit_test(damage),
+        cmocka_unit_test(scan_build_walk), cmocka_unit_test(what_came_since),
+        cmocka_unit_test(one_typed),       cmocka_unit_test(damage),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, make_files, files_remove);

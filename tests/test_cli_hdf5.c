@@ -96,6 +96,31 @@ static void parts_come_back(void **state)
     }
 }
 
+/* h5py keeps bool as an enumeration of FALSE and TRUE. */
+static void booleans_are_bytes(void **state)
+{
+    signed char bits[ROWS * DIM];
+    const signed char no = 0, yes = 1;
+    struct matrix matrix = {0};
+    struct sentence why = {""};
+    (void)state;
+    for (int i = 0; i < ROWS * DIM; i++)
+        bits[i] = i % 3 == 0;
+    const hid_t file = H5Fcreate(files_path("b.hdf5"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t type = H5Tenum_create(H5T_STD_I8LE);
+    H5Tenum_insert(type, "FALSE", &no);
+    H5Tenum_insert(type, "TRUE", &yes);
+    put_part(file, "train", type, type, bits, true);
+    H5Tclose(type);
+    H5Fclose(file);
+    if (!matrix_read(files_path("b.hdf5"), NULL, 0, &matrix, &why))
+        fail_msg("%s", why.text);
+    assert_int_equal(matrix.element, ELEMENT_U8);
+    assert_int_equal(matrix_bytes(&matrix), sizeof bits);
+    assert_memory_equal(matrix.data, bits, sizeof bits);
+    matrix_free(&matrix);
+}
+
 static void missing_parts_are_named(void **state)
 {
     struct sentence why = {""};
@@ -138,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_come_back),
+        cmocka_unit_test(booleans_are_bytes),
         cmocka_unit_test(missing_parts_are_named),
         cmocka_unit_test(damage_is_survived),
     };

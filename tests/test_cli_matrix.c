@@ -117,6 +117,23 @@ static void idx_is_read_plain_and_compressed(void **state)
     matrix_free(&matrix);
 }
 
+/* Booleans are bytes of 0 and 1. */
+static void npy_of_bool_is_read(void **state)
+{
+    static const char header[] = "{'descr': '|b1', 'fortran_order': False, 'shape': (2, 3), }\n";
+    char bytes[10 + sizeof header - 1 + 6] = "\x93NUMPY\x01";
+    struct matrix bits = {.element = ELEMENT_U8, .rows = 2, .dim = 3};
+    (void)state;
+    bits.data = malloc(6);
+    assert_non_null(bits.data);
+    memcpy(bits.data, "\0\1\1\0\0\1", 6);
+    bytes[8] = sizeof header - 1;
+    memcpy(bytes + 10, header, sizeof header - 1);
+    memcpy(bytes + 10 + sizeof header - 1, bits.data, 6);
+    expect_read(files_put("bool.npy", bytes, sizeof bytes), 0, &bits);
+    matrix_free(&bits);
+}
+
 /* A file of ground truth may carry distances behind the ids. */
 static void ids_with_distances_are_read(void **state)
 {
@@ -207,6 +224,7 @@ int main(void)
         cmocka_unit_test(written_files_come_back),
         cmocka_unit_test(vecs_are_read),
         cmocka_unit_test(idx_is_read_plain_and_compressed),
+        cmocka_unit_test(npy_of_bool_is_read),
         cmocka_unit_test(ids_with_distances_are_read),
         cmocka_unit_test(conversion_is_exact_or_refused),
         cmocka_unit_test(halves_are_exact),

@@ -84,8 +84,8 @@ static void npy(void **state)
     static const struct {
         const char *header, *words;
     } bad[] = {
-        {"{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }\n", "element type '<f8'"},
-        {"{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }\n", "element type '>f4'"},
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }\n", "type '<f8'; read"},
+        {"{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }\n", "type '>f4'; read"},
         {"{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }\n", "not in C order"},
         {"{'descr': '|u1', 'fortran_order': False, 'shape': (6,), }\n", "two axes"},
         {"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2, 3), }\n", "two axes"},

@@ -58,6 +58,8 @@ static void mistakes_are_usage_errors(void **state)
         {"data truth x --k=99999999999999999999999", "whole number from 1 to 65536"},
         {"data truth x --metric l2", "one of l2sq|ip|cosine, not \"l2\""},
         {"data truth x --out=", "a value that is not empty"},
+        {"data info ''", "operand 1 of NAME|FILE is empty"},
+        {"data info -1 -.5", "\"-.5\" is one operand too many"},
         {"data truth x --quite", "did you mean --quiet?"},
     };
     (void)state;
