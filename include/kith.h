@@ -43,8 +43,8 @@
  *
  * Threads: stores and indexes synchronise themselves. Any number of threads may search one index,
  * each with its own searcher or through kith_index_search, while others write to its store and one
- * builds it: a search sees the state after one commit, the newest when it began. Open and close are
- * alone, and a progress callback must not change what it hears of.
+ * builds it: a query sees the state after one commit, the newest when it began. Open and close are
+ * alone; a progress callback must not build, load, save, check or close what it hears of.
  *
  * Not promised: that the graph over f32, f16 and bf16 rows themselves (KITH_WALK_ROWS) is the same
  * bytes on every instruction set, as graphs over codes and over u8, i8 and b1 rows are; and that
@@ -406,9 +406,9 @@ KITH_API kith_status kith_index_create(kith_store *store, const kith_index_optio
 
 /* Brings the index up to the store: a graph gains every row that is not in it yet and loses those
  * that are dead, unless they are few; a device receives the rows. Rows not linked yet are found all
- * the same, by an exact scan beside the walk. Searches go on and wait for milliseconds at a time,
- * longer where half of the rows are new and all are coded again. A graph over codes or u8, i8 and
- * b1 rows depends on keys, vectors, their order and the options, not on threads or processors.
+ * the same, by an exact scan beside the walk. Searches go on, and wait for milliseconds at a time;
+ * longer when dead rows are cut off, or half are new and all coded again. A graph over codes, u8,
+ * i8 or b1 rows depends on keys, vectors, their order and options, not on threads or processors.
  * Errors: ENOMEM, EDEVICE, ECANCELLED (rows linked so far stay; a third dead: of a new graph). */
 KITH_API kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void *user);
 KITH_API void kith_index_close(kith_index *index);
@@ -434,9 +434,9 @@ KITH_API kith_status kith_index_load(kith_index *index, kith_progress_fn progres
 
 /* As create and load in one, whatever the file is like: searches may begin at once. Rows that the
  * graph lacks, all of them where it is missing, damaged or of another store, are linked by a thread
- * of the index, which then saves the graph if the store can be written to; close stops it. wait
- * returns what it ended with; *loaded (may be NULL) receives how the load went, and where that is
- * a failure, kith_last_error() says why. Errors: as create; EINVAL (flat; wait: not from here). */
+ * of the index, which then saves it unless the store is read-only or the load failed otherwise;
+ * close stops it. wait returns what it ended with; *loaded (may be NULL) receives how the load
+ * went, kith_last_error() why. Errors: as create; EINVAL (a flat index; wait: not opened so). */
 KITH_API kith_status kith_index_open(kith_store *store, const kith_index_options *options,
                                      kith_index **out);
 KITH_API kith_status kith_index_wait(kith_index *index, kith_status *loaded);
@@ -491,14 +491,14 @@ KITH_API kith_status kith_index_search(kith_index *index, const void *queries, s
 
 /* What one thread needs to search: a searcher belongs to one thread at a time and must be closed
  * before its index. What depends on `options` is allocated here; a search allocates nothing, unless
- * the index grew since. `cpu` caps this searcher's instruction set, NULL for the index's.
+ * the index was built since. `cpu` caps this searcher's instruction set, NULL for the index's.
  * Errors: EINVAL, ENOMEM, EUNSUPPORTED (a flat index: it is searched by kith_index_search). */
 typedef struct kith_searcher kith_searcher;
 KITH_API kith_status kith_searcher_create(kith_index *index, const kith_search_options *options,
                                           const char *cpu, kith_searcher **out);
 KITH_API void kith_searcher_close(kith_searcher *searcher);
 
-/* One query, k hits. `found` (may be NULL) receives how many are real. Errors: EINVAL (NaN). */
+/* One query, k hits; `found` (may be NULL) of them are real. Errors: EINVAL (NaN), ENOMEM. */
 KITH_API kith_status kith_searcher_search(kith_searcher *searcher, const void *query,
                                           kith_hit *hits, size_t *found, kith_search_stats *stats);
 
@@ -515,7 +515,7 @@ typedef struct kith_index_stats {
     uint32_t brief_bits;  /* and of each of them the bits: 8, or 4 of all */
 } kith_index_stats;
 
-/* Counts the links and hashes the whole graph: time in proportion to its size. */
+/* Takes time in proportion to the graph. While it is built, links, bytes and digest are 0. */
 KITH_API kith_status kith_index_stat(const kith_index *index, kith_index_stats *out);
 
 /* Checks every invariant of a graph: ids in range, no self or double link, degrees, levels, and

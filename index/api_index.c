@@ -128,6 +128,29 @@ void ki_index_exchange_end(kith_index *index)
     ki_turnstile_open(&index->turnstile);
 }
 
+/* A progress callback that calls what waits for the call that it hears of would wait for ever. */
+static kith_status not_from_inside(int refused)
+{
+    return refused ? ki_fail(KITH_EBUSY, "this index is being built, saved or loaded by the thread "
+                                         "that asks")
+                   : KITH_OK;
+}
+
+kith_status ki_index_change_begin(kith_index *index)
+{
+    return not_from_inside(pthread_rwlock_wrlock(&index->gate));
+}
+
+kith_status ki_index_look_begin(const kith_index *index)
+{
+    return not_from_inside(pthread_rwlock_rdlock((pthread_rwlock_t *)&index->gate));
+}
+
+void ki_index_end(const kith_index *index)
+{
+    pthread_rwlock_unlock((pthread_rwlock_t *)&index->gate);
+}
+
 static double seconds_now(void)
 {
     struct timespec now;
@@ -138,20 +161,22 @@ static double seconds_now(void)
 kith_status kith_index_build(kith_index *index, kith_progress_fn progress, void *user)
 {
     double start = seconds_now();
+    kith_status status = ki_index_change_begin(index);
+    if (status)
+        return status;
     uint32_t threads = index->options.threads;
-    pthread_rwlock_wrlock(&index->gate);
     index->builds++;
-    kith_status status =
-        index->graph ? ki_index_link(index, progress, user) : ki_flat_refresh(index->flat);
+    status = index->graph ? ki_index_link(index, progress, user) : ki_flat_refresh(index->flat);
     ki_turnstile_shut(&index->turnstile);
     index->build_seconds += seconds_now() - start;
     index->build_threads = threads ? threads : ki_processor_count();
     ki_turnstile_open(&index->turnstile);
-    pthread_rwlock_unlock(&index->gate);
+    ki_index_end(index);
     return status;
 }
 
-static void stat_graph(const kith_index *index, kith_index_stats *stats)
+/* What can be told of a graph that is being built: the caller is inside, or nobody builds. */
+static void stat_inside(const kith_index *index, kith_index_stats *stats)
 {
     const ki_graph *graph = index->graph;
     stats->threads = index->build_threads;
@@ -159,26 +184,38 @@ static void stat_graph(const kith_index *index, kith_index_stats *stats)
     if (!graph)
         return;
     stats->nodes = graph->layer[0].nodes;
-    stats->links = ki_graph_link_total(graph);
     stats->layers = graph->layers;
-    stats->bytes = ki_graph_bytes(graph);
-    stats->digest = ki_graph_digest(graph);
     stats->brief = ki_graph_is_brief(graph) ? graph->brief->dim : 0;
     if (stats->brief)
         stats->brief_bits = graph->brief->shape.code == KITH_SQ4 ? 4 : 8;
 }
 
-/* Goes in like a search, so a build that is under way can be asked how far it is. */
-kith_status kith_index_stat(const kith_index *index, kith_index_stats *out)
+static void stat_beside_a_build(const kith_index *index, kith_index_stats *stats)
 {
     ki_turnstile *turnstile = (ki_turnstile *)&index->turnstile; /* no part of what is const */
-    kith_index_stats stats = {0};
     ki_pass pass = {0};
     ki_turnstile_join(turnstile, &pass);
     ki_turnstile_enter(turnstile, &pass);
-    stat_graph(index, &stats);
+    stat_inside(index, stats);
     ki_turnstile_exit(&pass);
     ki_turnstile_leave(turnstile, &pass);
+}
+
+/* All of it takes time in proportion to the graph, and the graph to stand still. */
+kith_status kith_index_stat(const kith_index *index, kith_index_stats *out)
+{
+    kith_index_stats stats = {0};
+    if (pthread_rwlock_tryrdlock((pthread_rwlock_t *)&index->gate)) {
+        stat_beside_a_build(index, &stats);
+    } else {
+        stat_inside(index, &stats);
+        if (index->graph) {
+            stats.links = ki_graph_link_total(index->graph);
+            stats.bytes = ki_graph_bytes(index->graph);
+            stats.digest = ki_graph_digest(index->graph);
+        }
+        ki_index_end(index);
+    }
     if (index->flat)
         ki_flat_stat(index->flat, &stats.nodes, &stats.bytes);
     return ki_write_result(&stats, sizeof stats, out);
@@ -187,11 +224,13 @@ kith_status kith_index_stat(const kith_index *index, kith_index_stats *out)
 /* Between two batches a graph has nodes that nobody links to yet: a build is waited for. */
 kith_status kith_index_check(const kith_index *index)
 {
-    pthread_rwlock_t *gate = (pthread_rwlock_t *)&index->gate;
+    kith_status status = KITH_OK;
     if (!index->graph)
         return KITH_OK;
-    pthread_rwlock_rdlock(gate);
-    const kith_status status = ki_graph_check(index->graph);
-    pthread_rwlock_unlock(gate);
+    status = ki_index_look_begin(index);
+    if (status)
+        return status;
+    status = ki_graph_check(index->graph);
+    ki_index_end(index);
     return status;
 }

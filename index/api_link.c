@@ -82,6 +82,10 @@ static kith_status choose_codes(kith_index *index, ki_workers *workers)
         !is_float(index->store->options.type) || !ki_store_live_count(engine))
         return KITH_OK;
     kith_status status = make_codes(index, workers, &codes);
+    if (!status && !codes->codec) { /* the last row died meanwhile */
+        ki_codes_close(codes);
+        return KITH_OK;
+    }
     if (!status && index->options.walk == KITH_WALK_AUTO)
         status =
             ki_codes_try(codes, engine, &index->kernels.at[codes->metric][codes->pairing], &share);
@@ -182,6 +186,18 @@ static void walk_plainly(kith_index *index)
     ki_index_exchange_end(index);
 }
 
+/* What is learnt anew fits neither brief codes nor sketches of before: no search may use those when
+ * it sees the new codes. Without memory for new codes all is as it was, but for the sketches. */
+static kith_status encode(kith_index *index, ki_workers *workers)
+{
+    const bool was_brief = index->graph->brief_ready;
+    walk_plainly(index);
+    kith_status status = ki_graph_encode(index->graph, workers);
+    if (status && was_brief)
+        walk_brief(index);
+    return status;
+}
+
 /* Rows that a writer puts from here on wait for the next build: they have no codes. */
 static bool is_anything_coded(const kith_index *index, uint32_t *rows)
 {
@@ -195,7 +211,6 @@ static kith_status link_rows(kith_index *index, ki_workers *workers, ki_build_op
     if (!is_anything_coded(index, &options->rows))
         return KITH_OK;
     ki_index_measure(index, options);
-    walk_plainly(index);
     kith_status status = ki_graph_build(index->graph, options);
     kith_status shortened = ki_index_shorten(index, workers);
     status = status ? status : shortened;
@@ -214,7 +229,7 @@ kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *us
     if (!status)
         status = choose_codes(index, workers);
     if (!status)
-        status = ki_graph_encode(index->graph, workers);
+        status = encode(index, workers);
     if (!status)
         status = link_rows(index, workers, &options);
     ki_workers_close(workers);

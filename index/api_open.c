@@ -6,6 +6,7 @@
  * graph. It is the only thread that lives longer than a call, and closing the index ends it.
  */
 #include "index/objects.h"
+#include "index/unlink.h"
 
 #include <stdio.h>
 
@@ -40,23 +41,32 @@ static bool may_save(const kith_index *index)
     return ki_store_path(engine) && !ki_store_is_read_only(engine);
 }
 
+/* A file that could not be read just now, or that a newer version wrote, may be good. */
+static bool may_replace(kith_status loaded)
+{
+    return loaded == KITH_OK || loaded == KITH_ENOTFOUND || loaded == KITH_ECORRUPT ||
+           loaded == KITH_EINVAL;
+}
+
 static void *mend(void *user)
 {
     ki_mender *m = user;
     m->mended = kith_index_build(m->index, stop_if_closing, m);
-    if (!m->mended && may_save(m->index))
+    if (!m->mended && may_save(m->index) && may_replace(m->loaded))
         m->mended = kith_index_save(m->index, stop_if_closing, m);
     note(m->mended, m->why_not_mended);
     return NULL;
 }
 
-/* Rows that no walk reaches, or that are there under another number. Dead ones count: whether they
- * are few enough to stay is the build's to say. */
+/* Rows that no walk reaches, or that are there under another number, or more dead ones than a build
+ * leaves in the graph. */
 static bool lacks_rows(const kith_index *index)
 {
     const ki_graph *graph = index->graph;
     const ki_moment now = ki_store_moment(index->store->engine);
-    return graph->linked < now.rows || graph->loose_count || now.live < graph->layer[0].nodes;
+    const uint32_t nodes = graph->layer[0].nodes;
+    return graph->linked < now.rows || graph->loose_count ||
+           (now.live < nodes && ki_unlink_pays(graph, nodes - (uint32_t)now.live));
 }
 
 static kith_status begin_mending(kith_index *index)

@@ -36,9 +36,11 @@ kith_status kith_index_save(kith_index *index, kith_progress_fn progress, void *
             ki_fail(KITH_EINVAL, "the store was opened read-only: no graph is saved beside it");
     if (status)
         return status;
-    pthread_rwlock_rdlock(&index->gate);
+    status = ki_index_look_begin(index);
+    if (status)
+        return status;
     status = save(index->graph, ki_store_shape(index->store->engine), progress, user);
-    pthread_rwlock_unlock(&index->gate);
+    ki_index_end(index);
     return status;
 }
 
@@ -176,10 +178,12 @@ kith_status kith_index_load(kith_index *index, kith_progress_fn progress, void *
     kith_status status = check_index(index, "load");
     if (status)
         return status;
-    pthread_rwlock_wrlock(&index->gate);
+    status = ki_index_change_begin(index);
+    if (status)
+        return status;
     index->builds++;
     status = load(index, progress, user);
-    pthread_rwlock_unlock(&index->gate);
+    ki_index_end(index);
     return status;
 }
 

@@ -23,12 +23,19 @@ typedef struct lane {
     bool busy;
 } lane;
 
-/* Takes queries until one has a hop to open. */
-static kith_status begin_next(const ki_search_batch *b, lane *l, size_t *next, size_t last)
+/* A build that waits to go on is not kept waiting by further queries. */
+static bool is_wanted_outside(const ki_search_batch *b)
+{
+    return ki_turnstile_is_wanted(&b->searchers[0]->index->turnstile);
+}
+
+/* Takes queries until one has a hop to open; at least one when it is `first`. */
+static kith_status begin_next(const ki_search_batch *b, lane *l, size_t *next, size_t last,
+                              bool first)
 {
     kith_status status = KITH_OK;
     l->busy = false;
-    while (!l->busy && *next < last && !status) {
+    while (!l->busy && *next < last && !status && (first || !is_wanted_outside(b))) {
         l->query = b->order ? b->order[*next].number : *next;
         ++*next;
         status = ki_search_begin(l->searcher, b->queries + l->query * b->query_bytes);
@@ -37,6 +44,7 @@ static kith_status begin_next(const ki_search_batch *b, lane *l, size_t *next, s
             ki_walk_open_ahead(&l->searcher->walker);
         else if (!status)
             status = ki_search_end(l->searcher, b->answers + l->query * b->k);
+        first = false;
     }
     return status;
 }
@@ -51,34 +59,34 @@ static kith_status advance(const ki_search_batch *b, lane *l, size_t *next, size
         return KITH_OK;
     }
     status = ki_search_end(l->searcher, b->answers + l->query * b->k);
-    return status ? status : begin_next(b, l, next, last);
+    return status ? status : begin_next(b, l, next, last, false);
 }
 
-static kith_status walk_all(const ki_search_batch *b, uint32_t worker, size_t first, size_t last)
+/* One stay inside: queries from *next on, until all are done or somebody waits outside. */
+static kith_status walk_some(const ki_search_batch *b, uint32_t worker, size_t *next, size_t last)
 {
     lane lanes[KI_LANES];
-    size_t next = first, busy = 0;
+    size_t busy = 0;
     kith_status status = KITH_OK;
     for (size_t i = 0; i < KI_LANES && !status; i++) {
         lanes[i].searcher = b->searchers[worker * KI_LANES + i];
         status = ki_searcher_follow(lanes[i].searcher);
     }
     for (size_t i = 0; i < KI_LANES && !status; i++) {
-        status = begin_next(b, &lanes[i], &next, last);
+        status = begin_next(b, &lanes[i], next, last, i == 0);
         busy += lanes[i].busy;
     }
     while (busy && !status) {
         busy = 0;
         for (size_t i = 0; i < KI_LANES && !status; i++) {
             if (lanes[i].busy)
-                status = advance(b, &lanes[i], &next, last);
+                status = advance(b, &lanes[i], next, last);
             busy += lanes[i].busy;
         }
     }
     return status;
 }
 
-/* Inside for a run of queries, and out between two: a build that waits to go on waits no longer. */
 static void go_in(const ki_search_batch *b, uint32_t worker)
 {
     kith_searcher *s = b->searchers[worker * KI_LANES];
@@ -93,9 +101,12 @@ static void go_out(const ki_search_batch *b, uint32_t worker)
 static kith_status walk_job(void *context, uint32_t worker, size_t first, size_t last)
 {
     const ki_search_batch *b = context;
-    go_in(b, worker);
-    const kith_status status = walk_all(b, worker, first, last);
-    go_out(b, worker);
+    kith_status status = KITH_OK;
+    for (size_t next = first; next < last && !status;) {
+        go_in(b, worker);
+        status = walk_some(b, worker, &next, last);
+        go_out(b, worker);
+    }
     return status;
 }
 

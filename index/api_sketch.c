@@ -120,9 +120,11 @@ kith_status kith_index_sketch(kith_index *index, float *spared)
     double share = 0;
     if (!index->graph)
         return ki_fail(KITH_EINVAL, "a flat index compares every row: it has no graph to sketch");
-    pthread_rwlock_wrlock(&index->gate);
-    const kith_status status = replace_sketch(index, &share);
-    pthread_rwlock_unlock(&index->gate);
+    kith_status status = ki_index_change_begin(index);
+    if (status)
+        return status;
+    status = replace_sketch(index, &share);
+    ki_index_end(index);
     if (!status && spared)
         *spared = (float)share;
     return status;

@@ -148,11 +148,11 @@ static uint32_t rows_to_code(const ki_codes *codes, const ki_store *engine)
 /* Rows at even steps through the live ones; under ip with SQ8 each with its opposite, so that
  * their mean, the codec's centre, is zero. */
 static uint32_t copy_sample(const ki_codes *codes, const ki_store *engine, void *wide,
-                            uint32_t most, bool opposites, float *sample)
+                            uint64_t live, uint32_t most, bool opposites, float *sample)
 {
     const ki_slab *slab = slab_of(codes, engine);
     const uint32_t rows = rows_to_code(codes, engine), dim = codes->dim;
-    const uint64_t live = ki_store_live_count(engine), step = (live + most - 1) / most;
+    const uint64_t step = (live + most - 1) / most;
     uint32_t n = 0;
     uint64_t met = 0;
     for (uint32_t row = 0; row < rows && n < most; row++) {
@@ -172,15 +172,17 @@ static uint32_t copy_sample(const ki_codes *codes, const ki_store *engine, void 
 
 /* Into a copy of the codes, which has none. */
 static kith_status learn_projection(ki_codes *next, const ki_store *engine, ki_workers *workers,
-                                    void *wide, float *sample, uint32_t most)
+                                    void *wide, float *sample, uint64_t live, uint32_t most)
 {
     const ki_codes_shape *shape = &next->shape;
     const size_t bytes = (size_t)shape->dim * shape->reduced * sizeof(float);
     next->projection = NULL;
     next->lines = (ki_lines){0};
     next->dim = shape->dim;
-    const uint32_t n = copy_sample(next, engine, wide, most, false, sample);
+    const uint32_t n = copy_sample(next, engine, wide, live, most, false, sample);
     next->dim = shape->reduced;
+    if (!n)
+        return KITH_OK;
     next->projection = ki_alloc(bytes);
     if (!next->projection)
         return ki_no_memory("a projection", bytes);
@@ -191,12 +193,12 @@ static kith_status learn_projection(ki_codes *next, const ki_store *engine, ki_w
     return status;
 }
 
-/* Learns what `next`, a copy of codes that go on being used, is to have in place of theirs. */
-static kith_status learn(ki_codes *next, const ki_store *engine, ki_workers *workers)
+/* Learns what `next`, a copy of codes that go on being used, is to have in place of theirs: no
+ * codec where a writer has deleted the last of `live` rows meanwhile. */
+static kith_status learn(ki_codes *next, const ki_store *engine, uint64_t live, ki_workers *workers)
 {
     const ki_codes_shape *shape = &next->shape;
     const bool opposites = shape->metric == KITH_IP && shape->code == KITH_SQ8;
-    const uint64_t live = ki_store_live_count(engine);
     const uint32_t wanted = next->source ? SAMPLE_BRIEF : SAMPLE;
     const uint32_t most = live < wanted ? (uint32_t)live : wanted;
     const size_t sample_bytes = (size_t)most * (opposites ? 2 : 1) * shape->dim * sizeof(float);
@@ -209,32 +211,27 @@ static kith_status learn(ki_codes *next, const ki_store *engine, ki_workers *wor
     if (!sample || !wide)
         status = ki_no_memory("the sample of a codec", sample_bytes);
     else if (shape->reduced)
-        status = learn_projection(next, engine, workers, wide, sample, most);
-    if (!status) {
+        status = learn_projection(next, engine, workers, wide, sample, live, most);
+    if (!status && (next->projection || !shape->reduced)) {
         kith_codec_options options = kith_codec_defaults(
             next->dim, shape->code, shape->metric == KITH_IP ? KITH_IP : KITH_L2SQ);
-        const uint32_t n = copy_sample(next, engine, wide, most, opposites, sample);
+        const uint32_t n = copy_sample(next, engine, wide, live, most, opposites, sample);
         options.threads = ki_workers_count(workers);
-        status = kith_codec_train(&options, sample, 0, n, &next->codec);
+        if (n)
+            status = kith_codec_train(&options, sample, 0, n, &next->codec);
     }
     ki_free(sample);
     ki_free(wide);
-    if (status)
+    if (!next->codec)
         forget(next);
     return status;
 }
 
-/* Rows that have no code yet but after a load, which begins with the codes of all. */
-static uint32_t newcomers(const ki_codes *codes, const ki_store *engine)
+/* `newer` rows have no code yet. */
+static bool must_learn(const ki_codes *codes, uint32_t newer, uint64_t live)
 {
-    return codes->count ? rows_to_code(codes, engine) - codes->count : 0;
-}
-
-static bool must_learn(const ki_codes *codes, const ki_store *engine)
-{
-    const uint64_t came = (uint64_t)codes->came + newcomers(codes, engine);
     const bool other = codes->source && codes->of_lesson != codes->source->lessons;
-    return !codes->codec || other || 2 * came >= ki_store_live_count(engine);
+    return !codes->codec || other || 2 * ((uint64_t)codes->came + newer) >= live;
 }
 
 /* ---- Coding ---- */
@@ -286,24 +283,26 @@ kith_status ki_codes_follow(ki_codes *codes, const ki_store *engine, ki_workers 
 {
     const uint32_t rows = rows_to_code(codes, engine);
     *renewed = false;
+    const uint64_t live = ki_store_live_count(engine); /* once: writers go on */
     kith_status status = ki_slab_grow(&codes->slab, rows);
-    if (status || !ki_store_live_count(engine))
+    if (status || !live)
         return status;
-    const bool anew = must_learn(codes, engine);
+    const uint32_t newer = codes->count ? rows - codes->count : 0; /* a load begins with all */
+    const bool anew = must_learn(codes, newer, live);
     ki_codes before = *codes, next = *codes;
     if (anew)
-        status = learn(&next, engine, workers);
-    if (status)
+        status = learn(&next, engine, live, workers);
+    if (status || (anew && !next.codec))
         return status;
     if (anew) {
         ki_turnstile_shut(codes->turnstile);
         next.count = next.came = 0;
-        next.learnt = (uint32_t)ki_store_live_count(engine);
+        next.learnt = (uint32_t)live;
         next.lessons++;
         next.of_lesson = next.source ? next.source->lessons : 0;
         *codes = next;
     }
-    codes->came += newcomers(codes, engine);
+    codes->came += anew ? 0 : newer;
     status = code_rows(codes, engine, codes->count, rows, workers);
     if (status) { /* no row was coded: the scratch was not to be had */
         if (anew)

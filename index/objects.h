@@ -82,6 +82,12 @@ kith_status ki_index_link(kith_index *index, kith_progress_fn progress, void *us
 /* EINVAL unless k, threads and prefetch of a search can be. */
 kith_status ki_check_search(const kith_search_options *options);
 
+/* The gate, for a call that changes the graph, and for one that looks at all of it. EBUSY where the
+ * thread has the gate shut already: it was called from a progress callback. */
+kith_status ki_index_change_begin(kith_index *index);
+kith_status ki_index_look_begin(const kith_index *index);
+void ki_index_end(const kith_index *index);
+
 /* Around an exchange of what searches measure or walk over; in between nobody searches. */
 void ki_index_exchange_begin(kith_index *index);
 void ki_index_exchange_end(kith_index *index);

@@ -137,8 +137,10 @@ static kith_status open_part(ki_parts *parts, uint32_t p)
     part->index = ki_alloc(sizeof *part->index);
     if (!part->index)
         return ki_no_memory("a partition", sizeof *part->index);
-    *part->index = *parts->whole;
-    part->index->graph = NULL;
+    *part->index = (kith_index){.store = parts->whole->store,
+                                .options = parts->whole->options,
+                                .kernels = parts->whole->kernels,
+                                .kernel = parts->whole->kernel};
     ki_turnstile_init(&part->index->turnstile); /* of its own, and never shut */
     return renew_graph(parts, p);
 }

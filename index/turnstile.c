@@ -5,6 +5,10 @@
  * inside. Both in one total order (seq_cst), so at least one of them sees the other. A reader who
  * finds it shut takes his word back and sleeps until it opens; the writer waits for short searches
  * by giving the processor away, and for long ones by sleeping a little.
+ *
+ * A build shuts and opens in quick turns. A reader who sleeps needs longer to wake than the builder
+ * to shut again, and would sleep through a whole build: those who waited are counted when it opens,
+ * and let in first.
  */
 #include "index/turnstile.h"
 #include <sched.h>
@@ -17,6 +21,7 @@ void ki_turnstile_init(ki_turnstile *t)
     atomic_init(&t->shut, 0);
     pthread_mutex_init(&t->mutex, NULL);
     pthread_cond_init(&t->moved, NULL);
+    t->waiting = t->admitted = 0;
     t->first = NULL;
 }
 
@@ -55,8 +60,13 @@ void ki_turnstile_enter(ki_turnstile *t, ki_pass *pass)
         return;
     atomic_store(&pass->inside, 0);
     pthread_mutex_lock(&t->mutex);
-    while (atomic_load(&t->shut))
-        pthread_cond_wait(&t->moved, &t->mutex);
+    if (atomic_load(&t->shut)) {
+        t->waiting++;
+        while (atomic_load(&t->shut))
+            pthread_cond_wait(&t->moved, &t->mutex);
+        if (--t->admitted == 0)
+            pthread_cond_broadcast(&t->moved);
+    }
     atomic_store(&pass->inside, 1); /* who shuts it next needs the mutex, and then sees this */
     pthread_mutex_unlock(&t->mutex);
 }
@@ -84,7 +94,7 @@ void ki_turnstile_shut(ki_turnstile *t)
     if (!t)
         return;
     pthread_mutex_lock(&t->mutex);
-    while (atomic_load(&t->shut))
+    while (atomic_load(&t->shut) || t->admitted)
         pthread_cond_wait(&t->moved, &t->mutex);
     atomic_store(&t->shut, 1);
     for (const ki_pass *pass = t->first; pass; pass = pass->next)
@@ -98,6 +108,8 @@ void ki_turnstile_open(ki_turnstile *t)
         return;
     pthread_mutex_lock(&t->mutex);
     atomic_store(&t->shut, 0);
+    t->admitted = t->waiting;
+    t->waiting = 0;
     pthread_cond_broadcast(&t->moved);
     pthread_mutex_unlock(&t->mutex);
 }

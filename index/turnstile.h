@@ -21,8 +21,10 @@ typedef struct ki_pass {
 
 typedef struct ki_turnstile {
     atomic_uint shut;
-    pthread_mutex_t mutex; /* over the list, and over changes of `shut` */
+    pthread_mutex_t mutex; /* over what follows, and over changes of `shut` */
     pthread_cond_t moved;
+    uint32_t waiting;  /* readers, since it was shut */
+    uint32_t admitted; /* of those who waited when it was opened, how many are not in yet */
     ki_pass *first;
 } ki_turnstile;
 
@@ -38,8 +40,15 @@ void ki_turnstile_leave(ki_turnstile *turnstile, ki_pass *pass);
 void ki_turnstile_enter(ki_turnstile *turnstile, ki_pass *pass);
 void ki_turnstile_exit(ki_pass *pass);
 
-/* Returns when nobody is inside; nobody gets in until it is opened. Who shuts it twice waits for
- * ever. NULL does nothing: no one can be inside. */
+/* For who is inside for many things: does somebody wait for him? */
+static inline bool ki_turnstile_is_wanted(const ki_turnstile *turnstile)
+{
+    return atomic_load_explicit(&turnstile->shut, memory_order_relaxed) != 0;
+}
+
+/* Returns when nobody is inside; nobody gets in until it is opened. Everybody who waited then gets
+ * in once before it can be shut again, however soon that is. Another thread that shuts it waits for
+ * its turn; the same one would wait for ever. NULL does nothing: no one can be inside. */
 void ki_turnstile_shut(ki_turnstile *turnstile);
 void ki_turnstile_open(ki_turnstile *turnstile);
 

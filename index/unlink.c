@@ -30,7 +30,6 @@
 #include "index/scan.h"
 
 enum {
-    FEW = 32,       /* gone nodes are let be while they are fewer than one in so many */
     MANY = 3,       /* more than one in so many, and the graph is built anew */
     STEP = 1 << 12, /* ids between two reports, and while searches beside the build wait */
     GRAIN = 64,
@@ -376,7 +375,7 @@ kith_status ki_build_unlink(ki_builder *b)
         return status;
     if (u.gone_count > nodes / MANY)
         start_anew(b);
-    else if (u.gone_count && (graph->loose_count || u.gone_count >= nodes / FEW))
+    else if (ki_unlink_pays(graph, u.gone_count))
         status = take_out(&u);
     close_unlinking(&u);
     return status;

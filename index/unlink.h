@@ -9,6 +9,14 @@
  * ENOMEM or ECANCELLED the graph is whole, and its nodes are those it had. */
 kith_status ki_build_unlink(ki_builder *builder);
 
+/* Is it worth a build's time to take so many gone nodes out? They are let be while they are fewer
+ * than one in KI_GONE_FEW, but where rows are loose. */
+enum { KI_GONE_FEW = 32 };
+static inline bool ki_unlink_pays(const ki_graph *graph, uint32_t gone)
+{
+    return gone && (graph->loose_count || gone >= graph->layer[0].nodes / KI_GONE_FEW);
+}
+
 /* What ki_ties_mend needs for layers of up to `ids` nodes. */
 typedef struct ki_ties {
     uint32_t *leader;         /* of each node: the way to the lowest id of its part */

@@ -202,11 +202,14 @@ void ki_quarantine_close(ki_store *store)
     store->aside_spare = KI_NO_ROW;
 }
 
+/* Not while a commit is on its way: it may have taken a vacant row already. */
 void ki_store_pin(ki_store *store)
 {
+    ki_lead_take(store);
     ki_gate_shut(store);
     __atomic_store_n(&store->pins, store->pins + 1, __ATOMIC_RELAXED);
     ki_gate_open(store);
+    ki_lead_give(store);
 }
 
 /* What may be released now is released by the next writer, before it looks for vacant rows. */

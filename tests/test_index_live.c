@@ -67,6 +67,23 @@ static kith_status come_or_go(scene *s, uint64_t turn)
     return kith_store_commit(s->store, turn / COMERS % 2 ? &go : &come, 1, NULL);
 }
 
+/* What the last commit put or deleted is seen by a search that begins now. */
+static void look_for_it(scene *s, uint64_t turn)
+{
+    const uint64_t key = STILL + 2 * PAIRS + turn % COMERS;
+    const bool there = turn / COMERS % 2 == 0;
+    kith_search_options options = kith_search_defaults(K);
+    kith_index_stats stats = {.size = sizeof stats};
+    kith_hit hits[K];
+    options.ef = 2 * (STILL + 2 * PAIRS + COMERS);
+    options.threads = 1;
+    if (kith_index_search(s->index, row_at(&s->rows, key), 1, &options, hits, NULL) ||
+        kith_index_stat(s->index, &stats))
+        complain(s, kith_last_error());
+    else if (there != (hits[0].distance == 0 && hits[0].key == key))
+        complain(s, there ? "a put that returned is not seen" : "a delete that returned is not");
+}
+
 static void *write_all(void *context)
 {
     scene *s = context;
@@ -75,6 +92,8 @@ static void *write_all(void *context)
             break;
         if (exchange_pair(s, i) || come_or_go(s, i))
             complain(s, kith_last_error());
+        if (i % COMERS == COMERS / 2 && !atomic_load(&s->over))
+            look_for_it(s, i);
         while (atomic_load(&s->searched) < i / PACE && !atomic_load(&s->over))
             sched_yield();
     }
