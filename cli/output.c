@@ -101,15 +101,19 @@ bool output_open(const char *path, struct output *out, struct sentence *why)
     return false;
 }
 
-static void sync_folder(const char *path)
+/* A file system that knows no sync of folders keeps its names in its own way. */
+static bool sync_folder(const char *path, struct sentence *why)
 {
     char *const folder = folder_of(path);
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
+    const bool good = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
+    if (!good)
+        sentence_fail(why, "%s is there, but its folder cannot be synced: %s", path,
+                      strerror(errno));
+    if (fd >= 0)
         close(fd);
-    }
     free(folder);
+    return good;
 }
 
 static void output_close(struct output *output)
@@ -123,6 +127,16 @@ static void output_close(struct output *output)
     *output = (struct output){0};
 }
 
+/* Takes the place of the old file, for good once the folder is synced. */
+static bool take_place(struct output *output, struct sentence *why)
+{
+    if (rename(output->temporary, output->path))
+        return sentence_fail(why, "%s could not be written: %s", output->path, strerror(errno));
+    free(output->temporary);
+    output->temporary = NULL;
+    return sync_folder(output->path, why);
+}
+
 bool output_commit(struct output *output, struct sentence *why)
 {
     errno = 0;
@@ -133,14 +147,8 @@ bool output_commit(struct output *output, struct sentence *why)
     good &= fclose(output->file) == 0;
     output->file = NULL;
     if (good && output->temporary) {
-        good = rename(output->temporary, output->path) == 0;
-        if (good) {
-            free(output->temporary);
-            output->temporary = NULL;
-            sync_folder(output->path);
-        }
-    }
-    if (!good) {
+        good = take_place(output, why);
+    } else if (!good) {
         const int error = write_error ? write_error : errno;
         sentence_fail(why, "%s could not be written: %s", output->path,
                       error ? strerror(error) : "an earlier write failed");
@@ -154,13 +162,15 @@ bool output_commit(struct output *output, struct sentence *why)
 bool output_name(const char *temporary, const char *path, struct sentence *why)
 {
     int status = renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE);
-    if (status && (errno == EINVAL || errno == ENOSYS))
-        status = link(temporary, path) ? -1 : unlink(temporary);
+    if (status && (errno == EINVAL || errno == ENOSYS)) {
+        status = link(temporary, path);
+        if (!status)
+            unlink(temporary); /* a name too many is no reason to say that there is none */
+    }
     if (status)
         return sentence_fail(why, "%s cannot be given the name %s: %s", temporary, path,
                              strerror(errno));
-    sync_folder(path);
-    return true;
+    return sync_folder(path, why);
 }
 
 void output_discard(struct output *output)

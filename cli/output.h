@@ -23,13 +23,14 @@ bool output_check(const char *path, struct sentence *why);
 /* Opens for writing. On success exactly one of commit and discard must follow. */
 bool output_open(const char *path, struct output *out, struct sentence *why);
 
-/* Flushes to the disk and puts the file in place. On failure the old file is still there and the
- * output is closed. */
+/* Flushes to the disk and puts the file in place. On failure the output is closed and the old file
+ * is still there, unless the folder could not be synced: then the sentence says that the new one
+ * is there, and a power cut may bring back the old. */
 bool output_commit(struct output *output, struct sentence *why);
 void output_discard(struct output *output);
 
 /* Gives a file that is complete, and on the disk, the name that it was made for, unless there is
- * something of that name already. */
+ * something of that name already. A folder that cannot be synced is told as by output_commit. */
 bool output_name(const char *temporary, const char *path, struct sentence *why);
 
 #endif

@@ -74,7 +74,12 @@ int stat_main(int argc, char **argv)
     return code;
 }
 
-static int check(const char *path, bool quick, bool *sound, bool *graph)
+struct findings {
+    json_t *sound; /* of the store; null while nothing is known */
+    bool graph;    /* there is one */
+};
+
+static int check(const char *path, bool quick, struct findings *found)
 {
     struct progress progress;
     kith_store *store = NULL;
@@ -84,28 +89,33 @@ static int check(const char *path, bool quick, bool *sound, bool *graph)
     progress_begin(&progress, "checking");
     const kith_status status = kith_store_check(store, !quick, progress_step, &progress);
     progress_end(&progress);
-    *sound = !status;
+    found->sound = status == KITH_ECANCELLED ? json_null() : json_boolean(!status);
     if (status == KITH_ECANCELLED)
         code = store_stopped(path, "");
     else if (status)
         code = store_failed_at(path);
     else
-        code = store_graph_check(store, path, !quick, graph);
+        code = store_graph_check(store, path, !quick, &found->graph);
     kith_store_close(store);
     return code;
 }
 
 int check_main(int argc, char **argv)
 {
-    bool quick = false, store = false, graph = false;
+    bool quick = false;
+    struct findings found = {.sound = json_false()};
     const struct option_spec options[] = {
         {"quick", 0, OPTION_FLAG, &quick, NULL, "headers and records only, no vectors", 0, 0, NULL},
     };
     const struct syntax syntax = {
         .verb = "check",
         .operands = "STORE",
-        .about = "Compares every byte of a store, and of the graph beside it, with its checksums.\n"
-                 "Exits with 1 and a sentence at the first damage. Changes nothing.",
+        .about =
+            "Compares everything a store holds with its checksums: the vectors, keys and "
+            "metadata,\n"
+            "and the records that lead to them; then the graph beside it. What was deleted, and\n"
+            "space that is free, are not looked at. Exits with 1 and a sentence at the first\n"
+            "damage. Changes nothing.",
         .examples = "kith check my.kith\nkith check my.kith --quick",
         .options = options,
         .option_count = COUNT_OF(options),
@@ -116,13 +126,15 @@ int check_main(int argc, char **argv)
     int code = options_parse(&syntax, argc, argv, &arguments);
     if (code != OPTIONS_GO)
         return code;
-    code = check(arguments.operand[0], quick, &store, &graph);
+    code = check(arguments.operand[0], quick, &found);
     if (arguments.json)
-        terminal_json(json_pack("{s:b, s:b, s:b, s:o}", "sound", code == TOOL_OK, "store_sound",
-                                store, "graph", graph, "sentence",
-                                terminal_text(code == TOOL_OK ? "" : kith_last_error())));
+        terminal_json(
+            json_pack("{s:o, s:o, s:b, s:o}", "sound",
+                      code == TOOL_INTERRUPTED ? json_null() : json_boolean(code == TOOL_OK),
+                      "store_sound", found.sound, "graph", found.graph, "sentence",
+                      terminal_text(code == TOOL_OK ? "" : kith_last_error())));
     else if (code == TOOL_OK)
-        printf("%s is sound%s\n", arguments.operand[0], graph ? ", and so is its graph" : "");
+        printf("%s is sound%s\n", arguments.operand[0], found.graph ? ", and so is its graph" : "");
     return code;
 }
 

@@ -99,7 +99,7 @@ static int put_lines(struct put *put, size_t *count)
         return TOOL_FAILED;
     int code = open_new(put);
     if (code == TOOL_OK)
-        code = store_lines_commit(&lines, put->store, put->operand[0], put->lines);
+        code = store_lines_commit(&lines, put->kind, put->store, put->operand[0], put->lines);
     *count = lines.count;
     store_lines_free(&lines);
     return code;
@@ -108,13 +108,14 @@ static int put_lines(struct put *put, size_t *count)
 /* Reads what comes from files, before the store is opened. */
 static int take_files(struct put *put)
 {
+    int code = TOOL_OK;
     put->meta_length = put->meta ? strlen(put->meta) : 0;
-    if (put->lines && !(put->text = store_text_take(put->lines)))
-        return TOOL_FAILED;
-    if (put->meta_file &&
-        !(put->meta_bytes = store_file_take(put->meta_file, STORE_META_MOST, &put->meta_length)))
-        return TOOL_FAILED;
-    return TOOL_OK;
+    if (put->lines)
+        code = store_text_take(put->lines, &put->text);
+    else if (put->meta_file)
+        code =
+            store_file_take(put->meta_file, STORE_META_MOST, &put->meta_bytes, &put->meta_length);
+    return code == TOOL_INTERRUPTED ? store_lines_stopped(put->operand[0], put->kind) : code;
 }
 
 /* How many keys were put or deleted, and how many there are. */
@@ -137,10 +138,9 @@ static int put_items(struct put *put, bool json)
         code = put->lines ? put_lines(put, &count) : put_one(put);
     if (code == TOOL_OK)
         show_count(put->store, "put", count, json);
-    const bool unfinished = code != TOOL_OK && put->create && put->store;
+    if (code != TOOL_OK && put->create && put->store)
+        unlink(put->operand[0]); /* while it is locked: nobody else can have put into it */
     kith_store_close(put->store);
-    if (unfinished)
-        unlink(put->operand[0]);
     free(put->meta_bytes);
     free(put->text);
     return code;
@@ -300,7 +300,7 @@ static int del_lines(kith_store *store, const kith_store_options *shape, const c
     struct store_lines lines = {0};
     if (!store_lines_read(text, name, shape, KITH_DELETE, &lines))
         return TOOL_FAILED;
-    const int code = store_lines_commit(&lines, store, path, name);
+    const int code = store_lines_commit(&lines, KITH_DELETE, store, path, name);
     *count = lines.count;
     store_lines_free(&lines);
     return code;
@@ -311,10 +311,12 @@ static int del(const char *const *operand, const char *lines, bool json)
     kith_store_options shape = {.size = sizeof shape};
     kith_store *store = NULL;
     size_t count = 1;
-    char *const text = lines ? store_text_take(lines) : NULL;
-    if (lines && !text)
-        return TOOL_FAILED;
-    int code = store_open(operand[0], KITH_OPEN_EXISTING, &store);
+    char *text = NULL;
+    int code = lines ? store_text_take(lines, &text) : TOOL_OK;
+    if (code == TOOL_INTERRUPTED)
+        return store_lines_stopped(operand[0], KITH_DELETE);
+    if (code == TOOL_OK)
+        code = store_open(operand[0], KITH_OPEN_EXISTING, &store);
     if (code == TOOL_OK) {
         kith_store_describe(store, &shape);
         code = lines ? del_lines(store, &shape, operand[0], lines, text, &count)

@@ -2,13 +2,16 @@
  *
  * The operations become one commit, so that a file is taken whole or not at all. A key or a text
  * of metadata is never longer than its escaped form, so one block as long as the file holds them
- * all.
+ * all. Whole also means whole as it was written: lines that may have been cut off, by ^C or by
+ * the end of whoever wrote them, are refused.
  */
 #include "cli/store_lines.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/heap.h"
 #include "cli/options.h"
@@ -19,53 +22,83 @@ static const char *name_of(const char *path)
     return strcmp(path, "-") ? path : "stdin";
 }
 
-static char *take_stream(FILE *stream, const char *path, size_t most, size_t *length)
+/* Reads to the end, and a little further than `most`; false when reading failed. */
+static bool take_bytes(int fd, size_t most, char **text, size_t *length)
 {
-    size_t room = 1u << 16, used = 0, got;
-    char *text = heap_alloc(room, 1);
-    errno = 0;
-    while ((got = fread(text + used, 1, room - 1 - used, stream)) > 0 && used <= most) {
-        used += got;
+    size_t room = 1u << 16, used = 0;
+    ssize_t got = 1;
+    *text = heap_alloc(room, 1);
+    while (got > 0 && used <= most && interrupt_wait(fd)) {
+        got = read(fd, *text + used, room - 1 - used);
+        used += got > 0 ? (size_t)got : 0;
         if (used + 1 == room)
-            text = heap_grow(text, room *= 2);
+            *text = heap_grow(*text, room *= 2);
     }
-    text[used] = '\0';
-    if (!ferror(stream) && used <= most) {
-        *length = used;
-        return text;
-    }
-    free(text);
-    if (ferror(stream))
-        terminal_fail(TOOL_FAILED, "%s cannot be read: %s", name_of(path), strerror(errno));
-    else
-        terminal_fail(TOOL_FAILED, "%s has more than %zu bytes", name_of(path), most);
-    return NULL;
+    (*text)[used] = '\0';
+    *length = used;
+    return got >= 0;
 }
 
-char *store_text_take(const char *path)
+static int take_from(int fd, const char *path, size_t most, char **out, size_t *length)
 {
-    size_t length = 0;
-    char *const text = store_file_take(path, SIZE_MAX / 4, &length);
-    if (!text || strlen(text) == length)
-        return text;
-    terminal_fail(TOOL_FAILED, "%s: byte %zu is a zero, which text does not have", name_of(path),
-                  strlen(text));
-    free(text);
-    return NULL;
+    char *text;
+    int code = TOOL_OK;
+    if (!take_bytes(fd, most, &text, length))
+        code = terminal_fail(TOOL_FAILED, "%s cannot be read: %s", name_of(path), strerror(errno));
+    else if (interrupt_pending())
+        code = TOOL_INTERRUPTED;
+    else if (*length > most)
+        code = terminal_fail(TOOL_FAILED, "%s has more than %zu bytes", name_of(path), most);
+    if (code == TOOL_OK)
+        *out = text;
+    else
+        free(text);
+    return code;
 }
 
-char *store_file_take(const char *path, size_t most, size_t *length)
+int store_file_take(const char *path, size_t most, char **out, size_t *length)
 {
     if (!strcmp(path, "-"))
-        return take_stream(stdin, path, most, length);
-    FILE *const stream = fopen(path, "rb");
-    if (!stream) {
-        terminal_fail(TOOL_FAILED, "%s cannot be read: %s", path, strerror(errno));
-        return NULL;
-    }
-    char *const text = take_stream(stream, path, most, length);
-    fclose(stream);
-    return text;
+        return take_from(STDIN_FILENO, path, most, out, length);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return terminal_fail(TOOL_FAILED, "%s cannot be read: %s", path, strerror(errno));
+    const int code = take_from(fd, path, most, out, length);
+    close(fd);
+    return code;
+}
+
+static size_t count_ends(const char *text)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strchr(at, '\n')); at++)
+        count++;
+    return count;
+}
+
+int store_text_take(const char *path, char **out)
+{
+    size_t length = 0;
+    char *text;
+    int code = store_file_take(path, SIZE_MAX / 4, &text, &length);
+    if (code != TOOL_OK)
+        return code;
+    if (strlen(text) < length)
+        code = terminal_fail(TOOL_FAILED, "%s: byte %zu is a zero, which text does not have",
+                             name_of(path), strlen(text));
+    else if (length && text[length - 1] != '\n')
+        code = terminal_fail(TOOL_FAILED, "%s, line %zu: the last line has no end: was it cut off?",
+                             name_of(path), count_ends(text) + 1);
+    if (code == TOOL_OK)
+        *out = text;
+    else
+        free(text);
+    return code;
+}
+
+int store_lines_stopped(const char *path, kith_op_kind kind)
+{
+    return store_stopped(path, kind == KITH_DELETE ? "; nothing was deleted" : "; nothing was put");
 }
 
 /* The next line, with its end made a zero; NULL behind the last. */
@@ -164,9 +197,7 @@ static bool read_line(struct reading *r, char *line, struct store_lines *lines)
 /* Room for what the text holds: a number of one digit becomes a key of 8 bytes. */
 static void make_room(const struct reading *r, const char *text, struct store_lines *lines)
 {
-    size_t count = 1;
-    for (const char *at = text; (at = strchr(at, '\n')); at++)
-        count++;
+    const size_t count = count_ends(text) + 1;
     lines->ops = heap_alloc(count, sizeof *lines->ops);
     lines->vectors = heap_alloc(count, r->vector_bytes);
     lines->bytes = heap_alloc(strlen(text) + 8 * count, 1);
@@ -191,9 +222,13 @@ bool store_lines_read(char *text, const char *name, const kith_store_options *sh
     return true;
 }
 
-int store_lines_commit(const struct store_lines *lines, kith_store *store, const char *path,
-                       const char *name)
+/* ^C reaches both ends of a pipe, and the reader may see its end before the signal; so the look
+ * at it comes as late as can be. */
+int store_lines_commit(const struct store_lines *lines, kith_op_kind kind, kith_store *store,
+                       const char *path, const char *name)
 {
+    if (interrupt_pending())
+        return store_lines_stopped(path, kind);
     if (!lines->count || !kith_store_commit(store, lines->ops, lines->count, NULL))
         return TOOL_OK;
     return terminal_fail(TOOL_FAILED, "%s is as it was: %s; operation 0 is line 1 of %s", path,

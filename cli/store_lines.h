@@ -10,11 +10,16 @@
 #include "cli/store_part.h"
 
 /* All bytes of a file, or of stdin when `path` is "-", with a zero behind them; the caller frees
- * them. NULL after a sentence, also when there are more than `most`. */
-char *store_file_take(const char *path, size_t most, size_t *length);
+ * them. Returns a tool_exit after a sentence, also when there are more than `most`; after ^C it is
+ * TOOL_INTERRUPTED, and the sentence is the caller's: see store_lines_stopped. */
+int store_file_take(const char *path, size_t most, char **out, size_t *length);
 
-/* The same of text, which has no zero in it. */
-char *store_text_take(const char *path);
+/* The same of lines of text, which have no zero in them. A last line that has no end is refused:
+ * what wrote it may have been stopped there. */
+int store_text_take(const char *path, char **out);
+
+/* "kith: PATH: interrupted; nothing was put", or deleted; the exit code for ^C. */
+int store_lines_stopped(const char *path, kith_op_kind kind);
 
 struct store_lines {
     kith_op *ops;
@@ -31,9 +36,9 @@ uint32_t store_lines_dim(const char *text, const char *name);
 bool store_lines_read(char *text, const char *name, const kith_store_options *shape,
                       kith_op_kind kind, struct store_lines *out);
 
-/* One commit of all. Returns a tool_exit. */
-int store_lines_commit(const struct store_lines *lines, kith_store *store, const char *path,
-                       const char *name);
+/* One commit of all, unless ^C was pressed. Returns a tool_exit. */
+int store_lines_commit(const struct store_lines *lines, kith_op_kind kind, kith_store *store,
+                       const char *path, const char *name);
 void store_lines_free(struct store_lines *lines);
 
 #endif

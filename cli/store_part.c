@@ -16,11 +16,24 @@ int store_failed(void)
     return terminal_fail(TOOL_FAILED, "%s", kith_last_error());
 }
 
+/* Whether a sentence names the file: as its first word, or between quotes. A name anywhere else
+ * would not do, for a store may be called 1, and its row 1 be damaged. */
+static bool names(const char *sentence, const char *path)
+{
+    const size_t n = strlen(path);
+    if (n && strncmp(sentence, path, n) == 0 && !isalnum((unsigned char)sentence[n]))
+        return true;
+    for (const char *at = sentence; n && (at = strstr(at, path)); at++)
+        if (at > sentence && (at[-1] == '\'' || at[-1] == '"') && at[n] == at[-1])
+            return true;
+    return false;
+}
+
 /* Sentences about what is inside a store say where, but not of which file. */
 int store_failed_at(const char *path)
 {
     const char *const why = kith_last_error();
-    if (strstr(why, path))
+    if (names(why, path))
         return store_failed();
     return terminal_fail(TOOL_FAILED, "%s: %s", path, why);
 }

@@ -7,6 +7,7 @@
 #include "cli/terminal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -188,6 +189,21 @@ void interrupt_install(void)
 bool interrupt_pending(void)
 {
     return interrupted != 0;
+}
+
+/* A read() that ^C interrupts would begin anew by itself, and one that comes just before the read
+ * would wait with it: so ^C is let through while the system waits, and only then. */
+bool interrupt_wait(int fd)
+{
+    struct pollfd asked = {.fd = fd, .events = POLLIN};
+    sigset_t with, before;
+    sigemptyset(&with);
+    sigaddset(&with, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &with, &before);
+    while (!interrupted && ppoll(&asked, 1, NULL, &before) < 0 && errno == EINTR)
+        continue;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return !interrupted;
 }
 
 /* ---- numbers for people ------------------------------------------------------------------- */

@@ -53,6 +53,9 @@ void progress_end(struct progress *progress); /* erases the bar */
 void interrupt_install(void);
 bool interrupt_pending(void);
 
+/* Waits until a file can be read, or has ended; false when ^C was pressed before. */
+bool interrupt_wait(int fd);
+
 /* Monotonic seconds. */
 double seconds_now(void);
 

@@ -59,6 +59,27 @@ static inline void expect_sentence(struct run run, int code, const char *words)
     run_free(&run);
 }
 
+/* A command that must succeed and print these words; what it notes on stderr does not matter. */
+static inline void runs(const char *command, const char *words)
+{
+    struct run run = run_tool("%s", command);
+    if (run.code != 0 || !strstr(run.out, words))
+        fail_msg("%s: code %d, out '%s', err '%s'", command, run.code, run.out, run.err);
+    run_free(&run);
+}
+
+/* A command that must fail, as expect_sentence has it. */
+static inline void refuses(const char *command, int code, const char *words)
+{
+    expect_sentence(run_tool("%s", command), code, words);
+}
+
+/* Shell: waits until the tool that was started last, in the background, hears ^C. Before that, a
+ * shell that is no person's has it pass over the signal. */
+#define TOOL_HEARS                                                                                 \
+    "n=0; until grep -q '^SigCgt.*[2367abef]$' /proc/$!/status || [ $((n += 1)) -gt 2000 ]; "      \
+    "do :; done; "
+
 /* Expects success, nothing on stderr, and one JSON value on stdout: a new reference. */
 static inline json_t *expect_json(struct run run)
 {
