@@ -5,7 +5,7 @@
  * of them. While it does, the next queue gathers, so the slower the disk the more commits share a
  * sync. The lead is also the lock of everything that only writers touch.
  *
- * The protocol of one group:
+ * The protocol of one group, in a file that is still the store's own (ki_check_in_force):
  *   1. rows, side data, keys and metadata are written to places that nothing refers to;
  *   2. their records are appended to the log, the last of each commit marked;
  *   3. one sync. No order is needed between 1 and 2: a record that reached the disk without the

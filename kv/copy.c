@@ -193,14 +193,32 @@ kith_status ki_store_backup(ki_store *store, const char *path, kith_progress_fn 
 
 /* ---- Compaction --------------------------------------------------------------------------- */
 
-/* Whoever moved the file, or put another in its place, or changed the folder that a relative path
- * counts from, does not expect the copy under the old name. */
-static kith_status check_place(const ki_store *store)
+/* Whoever moved the file, or put another in its place or over it, or changed the folder that a
+ * relative path counts from, does not expect the copy under the old name. */
+static kith_status check_place(ki_store *store)
 {
     if (store->config.vfs->is_at(store->config.vfs->user, store->file, store->path))
-        return KITH_OK;
+        return ki_check_in_force(store);
     return ki_fail(KITH_EBUSY, "the store's file is no longer at %s, where its copy would go",
                    store->path);
+}
+
+/* The last step that may fail. Whoever was let into the old file is let into the new one. */
+static kith_status give_name(ki_store *store, const ki_store *copy, const char *name)
+{
+    const ki_vfs *vfs = store->config.vfs;
+    int refused;
+    do
+        refused = vfs->same_access(vfs->user, copy->file, store->file);
+    while (refused != 0 && errno == EINTR);
+    if (refused)
+        return ki_fail(KITH_EIO, "the compacted store cannot have the mode of %s: %s", store->path,
+                       strerror(errno));
+    kith_status status = check_place(store);
+    if (!status && vfs->rename(vfs->user, name, store->path) != 0)
+        status = ki_fail(KITH_EIO, "the compacted store cannot take the name %s: %s", store->path,
+                         strerror(errno));
+    return status;
 }
 
 /* Everything before the locks changes sides, but for what the caller chose at open. */
@@ -245,10 +263,7 @@ static kith_status compact(ki_store *store, kith_progress_fn progress, void *use
         ki_free(name);
         return status;
     }
-    status = check_place(store);
-    if (!status && vfs->rename(vfs->user, name, store->path) != 0)
-        status = ki_fail(KITH_EIO, "the compacted store cannot take the name %s: %s", store->path,
-                         strerror(errno));
+    status = give_name(store, copy, name);
     if (status) {
         vfs->unlink(vfs->user, name);
     } else {

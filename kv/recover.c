@@ -97,18 +97,33 @@ static kith_status choose_head(ki_store *store)
     return ki_head_check(&store->head, bytes, !store->config.read_only);
 }
 
+/* Only beside a writer can there be one. A newer head of another store, whose file was copied over
+ * this one, is none. */
+kith_status ki_find_newer_head(const ki_store *store, bool *newer)
+{
+    ki_head head;
+    kith_status status = KITH_OK;
+    bool found = false;
+    for (uint64_t side = 0; side < 2 && !status && !found && store->config.read_only; side++) {
+        status =
+            ki_file_read(store->config.vfs, store->file, side * KI_HEAD_BYTES, &head, sizeof head);
+        found = !status && head.generation > store->head.generation &&
+                head.sum == ki_head_sum(&head) &&
+                memcmp(head.uuid, store->head.uuid, sizeof head.uuid) == 0;
+    }
+    if (!status)
+        *newer = found;
+    return status;
+}
+
 /* Beside a writer, which may have saved its state while this one was read: then RECs of two times
  * may have come together, or what looks like damage. */
 static kith_status still_stands(const ki_store *store)
 {
-    ki_head head;
-    kith_status status = KITH_OK;
-    for (uint64_t side = 0; side < 2 && !status && store->config.read_only; side++) {
-        status =
-            ki_file_read(store->config.vfs, store->file, side * KI_HEAD_BYTES, &head, sizeof head);
-        if (!status && head.generation > store->head.generation && head.sum == ki_head_sum(&head))
-            status = ki_fail(KITH_EBUSY, "another process saves the store faster than it is read");
-    }
+    bool newer = false;
+    kith_status status = ki_find_newer_head(store, &newer);
+    if (!status && newer)
+        status = ki_fail(KITH_EBUSY, "another process saves the store faster than it is read");
     return status;
 }
 

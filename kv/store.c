@@ -58,17 +58,30 @@ void ki_head_shape(const ki_head *head, ki_shape *out)
                       .keys = (kith_key_kind)head->keys};
 }
 
+/* A newer file may have types and metrics that have no name here yet. */
+static void describe(const ki_shape *shape, char *to, size_t room)
+{
+    const char *type = kith_type_name((kith_type)shape->type);
+    const char *metric = kith_metric_name((kith_metric)shape->metric);
+    const char *keys = shape->keys == KITH_KEYS_U64 ? "64-bit" : "byte";
+    char type_number[16], metric_number[16];
+    snprintf(type_number, sizeof type_number, "%u", shape->type);
+    snprintf(metric_number, sizeof metric_number, "%u", shape->metric);
+    snprintf(to, room, "dimension %u, type %s, metric %s, %s keys and rows of %u bytes", shape->dim,
+             type ? type : type_number, metric ? metric : metric_number, keys, shape->row_bytes);
+}
+
 kith_status ki_head_matches(const ki_head *head, const ki_shape *shape)
 {
-    if (head->row_bytes == shape->row_bytes && head->dim == shape->dim &&
-        head->type == shape->type && head->metric == shape->metric &&
-        head->keys == (uint32_t)shape->keys)
+    ki_shape found;
+    char has[120], wanted[120];
+    ki_head_shape(head, &found);
+    if (found.row_bytes == shape->row_bytes && found.dim == shape->dim &&
+        found.type == shape->type && found.metric == shape->metric && found.keys == shape->keys)
         return KITH_OK;
-    return ki_fail(KITH_EINVAL,
-                   "the store has dimension %u, type %u, metric %u and key kind %u, not %u, %u, %u "
-                   "and %u",
-                   head->dim, head->type, head->metric, head->keys, shape->dim, shape->type,
-                   shape->metric, (unsigned)shape->keys);
+    describe(&found, has, sizeof has);
+    describe(shape, wanted, sizeof wanted);
+    return ki_fail(KITH_EINVAL, "the store has %s, not %s", has, wanted);
 }
 
 static kith_status fill_random(void *to, size_t bytes)
@@ -123,6 +136,20 @@ static kith_status format_file(ki_store *store)
     return status ? status : ki_checkpoint(store, true, false);
 }
 
+/* A name that is not on disk may go with the power, and what is committed under it as well. So the
+ * empty store goes now: our lock on it has kept every other writer out. */
+static kith_status settle_new_name(ki_store *store)
+{
+    const ki_vfs *vfs = store->config.vfs;
+    if (vfs->sync_dir(vfs->user, store->path) == 0)
+        return KITH_OK;
+    kith_status status =
+        ki_fail(KITH_EIO, "the folder of %s cannot be synced: %s", store->path, strerror(errno));
+    if (vfs->is_at(vfs->user, store->file, store->path))
+        vfs->unlink(vfs->user, store->path);
+    return status;
+}
+
 /* Makes the store under a passing name, locks it there, and gives it its own. */
 static kith_status create_file(ki_store *store)
 {
@@ -145,11 +172,9 @@ static kith_status create_file(ki_store *store)
     if (!status && vfs->link_new(vfs->user, name, store->path) != 0)
         status = ki_fail(errno == EEXIST ? KITH_EEXISTS : KITH_EIO, "%s cannot be created: %s",
                          store->path, strerror(errno));
-    if (status)
-        vfs->unlink(vfs->user, name);
-    else if (vfs->sync_dir(vfs->user, store->path) != 0)
-        status = ki_fail(KITH_EIO, "the folder of %s cannot be synced: %s", store->path,
-                         strerror(errno));
+    if (!status)
+        return settle_new_name(store);
+    vfs->unlink(vfs->user, name);
     return status;
 }
 

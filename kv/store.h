@@ -19,10 +19,12 @@
  *
  * Others. A process that is killed loses nothing that was acknowledged, and what the next one finds
  * is on disk before it builds on it. Who cuts the file short, or writes something else over it,
- * takes what lies there: the next sync or checkpoint finds out and turns the store read-only, but a
- * row whose place in the file is gone cannot be read, and the system ends who tries (SIGBUS), as it
- * does where the disk has gone bad. A child of fork may close a store of its parent's, and no more:
- * it cannot see what its parent writes, and its own commits are refused (EBUSY).
+ * takes what lies there. The next commit or checkpoint finds another file in the place of this one
+ * and leaves it as it is; a missing end shows at the next sync or checkpoint, and either turns the
+ * store read-only. But a row whose place in the file is gone cannot be read, and the system ends
+ * who tries (SIGBUS), as it does where the disk has gone bad. A child of fork may close a store of
+ * its parent's, and no more: it cannot see what its parent writes, and its own commits are refused
+ * (EBUSY).
  *
  * Threads. All of this may be called from any thread at any time, but open and close, and what
  * says otherwise. Writers queue, and one of them syncs for all that wait. Readers hold a short
@@ -51,8 +53,8 @@ typedef enum ki_durability {
     KI_DURABLE_NONE
 } ki_durability;
 
-/* What the rows are. dim, type and metric are the caller's: kept in the file, compared at open,
- * not understood here. */
+/* What the rows are. dim, type (a kith_type) and metric (a kith_metric) are the caller's: kept in
+ * the file, compared at open, named when they differ, not understood here. */
 typedef struct ki_shape {
     uint32_t row_bytes; /* elements of one row, without padding; from 1 */
     uint32_t dim, type, metric;
@@ -82,7 +84,8 @@ ki_store_config ki_store_defaults(const ki_shape *shape);
  * Errors: EINVAL (shape differs, not a regular file), EUNSUPPORTED (another version, feature,
  * byte order), ECORRUPT (damage that no power cut explains; nothing is changed then), EBUSY
  * (another process writes to it; read-only: saves it faster than it can be read), EEXISTS,
- * ENOTFOUND, EIO, ENOMEM. */
+ * ENOTFOUND, EIO, ENOMEM. No new file stays after an error, but where the folder refuses to let it
+ * go: an empty store, or one under a passing name. */
 kith_status ki_store_open(const char *path, const ki_store_config *config, ki_store **out);
 
 /* Takes a checkpoint if there is anything to save, and frees. Snapshots must be released and pins
@@ -292,7 +295,8 @@ kith_status ki_store_backup(ki_store *store, const char *path, kith_progress_fn 
 /* Gives dead space back: the same into a new file, which then takes the place of the old one. A
  * power cut leaves one or the other. Needs the store to itself: no snapshot, no pin, no other
  * call, and the file to be where it was opened; EBUSY otherwise. ECORRUPT as for a backup. Rows are
- * renumbered, every pointer into the store is void, and the watch is taken away. In memory it does
+ * renumbered, every pointer into the store is void, and the watch is taken away. Mode and group of
+ * the file stay, and its owner where the system lets us give files away. In memory it does
  * nothing. */
 kith_status ki_store_compact(ki_store *store, kith_progress_fn progress, void *user);
 

@@ -267,9 +267,10 @@ kith_status ki_syncer_start(ki_store *store);
 void ki_syncer_stop(ki_store *store);
 
 /* ---- checkpoint.c: heads, what they name, and room ---- */
+kith_status ki_check_in_force(ki_store *store); /* is the file still the one that was written? */
 kith_status ki_head_write(ki_store *store, const ki_head *next);
 kith_status ki_dirty_room(ki_store *store, uint32_t rows);
-kith_status ki_grow_space(ki_store *store, uint32_t rows, uint64_t heap);
+kith_status ki_grow_space(ki_store *store, uint32_t rows, uint64_t heap); /* looks, as above */
 kith_status ki_log_room(ki_store *store, size_t records);
 kith_status ki_checkpoint(ki_store *store, bool even_if_same, bool new_salt);
 void ki_checkpoint_if_due(ki_store *store);
@@ -284,6 +285,8 @@ void ki_copy_clear(const ki_store *store);
 
 /* ---- recover.c, replay.c, reindex.c: while nobody else can see the store ---- */
 kith_status ki_recover(ki_store *store, bool *log_was_used);
+/* Has the writer in another process saved its state since this one was read? */
+kith_status ki_find_newer_head(const ki_store *store, bool *newer);
 kith_status ki_replay(ki_store *store, bool *log_was_used); /* used: some record was right */
 kith_status ki_index_rows(ki_store *store);
 

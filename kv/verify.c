@@ -68,27 +68,18 @@ static kith_status check_liveness(const ki_store *store)
     return status;
 }
 
-/* The writer in another process has saved its state since this one was opened to read. */
-static bool is_superseded(const ki_store *store)
-{
-    ki_head head;
-    for (uint64_t side = 0; side < 2 && store->config.read_only; side++)
-        if (!ki_file_read(store->config.vfs, store->file, side * KI_HEAD_BYTES, &head,
-                          sizeof head) &&
-            head.sum == ki_head_sum(&head) && head.generation > store->head.generation &&
-            memcmp(head.uuid, store->head.uuid, sizeof head.uuid) == 0)
-            return true;
-    return false;
-}
-
 /* A checkpoint that another followed may be written over, and then it is no damage. Its rows are
  * kept for the readers that stand there. */
 static kith_status check_checkpoint(const ki_store *store)
 {
+    bool newer = false;
     kith_status status = check_head(store);
     if (!status)
         status = check_liveness(store);
-    return status == KITH_ECORRUPT && is_superseded(store) ? KITH_OK : status;
+    if (status != KITH_ECORRUPT)
+        return status;
+    kith_status looked = ki_find_newer_head(store, &newer);
+    return looked || newer ? looked : status;
 }
 
 /* RECs on disk are those in memory: all of a store that was just saved. A store that reads beside

@@ -36,7 +36,8 @@ typedef struct ki_vfs {
      * it next reads what the disk holds. Not an error when it cannot. */
     int (*forget)(void *user, int file);
 
-    /* Makes the file longer; what is new is zero and takes no disk space yet. */
+    /* Makes the file so long; what is new is zero and takes no disk space yet. One that is as long
+     * already, or longer, stays as it is. */
     int (*extend)(void *user, int file, uint64_t bytes);
 
     /* Takes disk space for bytes inside the file; they stay what they are. */
@@ -58,8 +59,14 @@ typedef struct ki_vfs {
 
     /* 1 when the path leads to this very file, 0 when not (or nowhere). */
     int (*is_at)(void *user, int file, const char *path);
+
+    /* Lets in whom `model` lets in, as far as the system allows: its mode, and its owner. On disk
+     * when it returns 0. */
+    int (*same_access)(void *user, int file, int model);
     int (*rename)(void *user, const char *from, const char *to);
-    int (*link_new)(void *user, const char *from, const char *to); /* EEXIST; `from` goes */
+
+    /* EEXIST; `from` goes, or stays as a second name when it cannot be taken away. */
+    int (*link_new)(void *user, const char *from, const char *to);
     int (*unlink)(void *user, const char *path);
     int (*sync_dir)(void *user, const char *path); /* the folder that the path's name stands in */
 } ki_vfs;

@@ -1,7 +1,7 @@
 /* vfs_posix.c - the system's files behind the table of vfs.h.
  *
- * May touch vfs.h and the system. Nothing is decided here but how: files of mode 0600, closed on
- * exec, never through a link; locks of the open file description (OFD), which belong to the
+ * May touch vfs.h and the system. Nothing is decided here but how: new files of mode 0600, closed
+ * on exec, never through a link; locks of the open file description (OFD), which belong to the
  * descriptor and so neither vanish when another part of the process closes the same file nor
  * cross into a child that opens it anew; space taken with fallocate before it is written, so that
  * a full disk is an error code and not a signal.
@@ -80,12 +80,6 @@ static int forget(void *user, int file)
     return posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
 }
 
-static int extend(void *user, int file, uint64_t bytes)
-{
-    (void)user;
-    return ftruncate(file, (off_t)bytes);
-}
-
 /* A file system without fallocate takes the space when the store writes its zeros, and a full disk
  * shows there. */
 static int allocate(void *user, int file, uint64_t offset, uint64_t bytes)
@@ -104,6 +98,16 @@ static int size_of(void *user, int file, uint64_t *out)
         return -1;
     *out = (uint64_t)facts.st_size;
     return 0;
+}
+
+/* A file may be longer by now: a life that was cut off left it so, or it is another's. ftruncate
+ * would make it shorter. */
+static int extend(void *user, int file, uint64_t bytes)
+{
+    uint64_t has;
+    if (size_of(user, file, &has) != 0)
+        return -1;
+    return has >= bytes ? 0 : ftruncate(file, (off_t)bytes);
 }
 
 static void *reserve(void *user, size_t bytes)
@@ -173,6 +177,22 @@ static int is_at(void *user, int file, const char *path)
     return here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
+/* Only who is privileged gives files away. Where the group stays another one, it is allowed what
+ * everybody is and no more, lest the rows be shown to strangers. */
+static int same_access(void *user, int file, int model)
+{
+    struct stat want, has;
+    (void)user;
+    if (fstat(model, &want) != 0 || fstat(file, &has) != 0)
+        return -1;
+    mode_t mode = want.st_mode & 07777;
+    if (has.st_uid == want.st_uid && has.st_gid == want.st_gid && (has.st_mode & 07777) == mode)
+        return 0;
+    if (fchown(file, want.st_uid, want.st_gid) != 0 && fchown(file, (uid_t)-1, want.st_gid) != 0)
+        mode = (mode & ~(mode_t)(S_ISUID | S_ISGID | S_IRWXG)) | (mode & S_IRWXO) << 3;
+    return fchmod(file, mode) == 0 ? fsync(file) : -1;
+}
+
 static int rename_file(void *user, const char *from, const char *to)
 {
     (void)user;
@@ -180,7 +200,8 @@ static int rename_file(void *user, const char *from, const char *to)
 }
 
 /* Not every file system knows renaming without replacing; a second name and the removal of the
- * first does the same in two steps. */
+ * first does the same in two steps. When only the first succeeds the file has its name, and that
+ * was asked for. */
 static int link_new(void *user, const char *from, const char *to)
 {
     (void)user;
@@ -188,7 +209,10 @@ static int link_new(void *user, const char *from, const char *to)
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
         return -1;
-    return link(from, to) == 0 ? unlink(from) : -1;
+    if (link(from, to) != 0)
+        return -1;
+    (void)unlink(from);
+    return 0;
 }
 
 static int unlink_file(void *user, const char *path)
@@ -234,6 +258,7 @@ const ki_vfs ki_vfs_system = {
     .lock = lock_file,
     .held_by_other = held_by_other,
     .is_at = is_at,
+    .same_access = same_access,
     .rename = rename_file,
     .link_new = link_new,
     .unlink = unlink_file,

@@ -10,7 +10,14 @@
 
 #include "kv/vfs.h"
 
-enum { SIM_FILES = 6, SIM_BYTES = 1 << 20, SIM_FDS = 16, SIM_VIEWS = 512, SIM_RANGES = 12 };
+enum {
+    SIM_FILES = 6,
+    SIM_BYTES = 1 << 20,
+    SIM_FDS = 16,
+    SIM_VIEWS = 512,
+    SIM_RANGES = 12,
+    SIM_SYNCS = 256
+};
 
 typedef enum sim_fault {
     SIM_NONE,
@@ -64,10 +71,10 @@ typedef struct sim {
     uint32_t cut_sync; /* power goes at this sync from now, before it; 0: never */
     uint64_t fault_at; /* this call fails; 0: none */
     sim_fault fault;
-    bool sticky;            /* and all later ones */
-    bool dead;              /* power is gone: everything fails until sim_cut */
-    uint64_t sync_call[64]; /* which calls were syncs, the first of them */
-    uint32_t syncs;
+    bool sticky;                   /* and all later ones */
+    bool dead;                     /* power is gone: everything fails until sim_cut */
+    uint64_t sync_call[SIM_SYNCS]; /* which calls were syncs */
+    uint32_t syncs;                /* all there were: who uses the list sees that it holds them */
 } sim;
 
 void sim_open(sim *disk, uint64_t seed);

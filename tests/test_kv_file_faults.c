@@ -14,7 +14,7 @@ static sim disk;
 static oracle o;
 
 typedef struct clean_run {
-    uint64_t calls, sync_call[64];
+    uint64_t calls, sync_call[SIM_SYNCS];
     uint32_t syncs;
 } clean_run;
 
@@ -47,6 +47,7 @@ static void every_call_may_fail(void **state)
     (void)state;
     for (uint32_t scenario = 0; scenario < scenarios; scenario++) {
         run(scenario, SIM_NONE, false, 0, &clean);
+        assert_true(clean.syncs <= SIM_SYNCS);
         for (int fault = SIM_EIO; fault <= SIM_EIO_SYNC; fault++) {
             const bool of_sync = fault == SIM_EIO_SYNC; /* which other calls do not see */
             for (uint64_t i = 0; i < (of_sync ? clean.syncs : clean.calls); i++) {

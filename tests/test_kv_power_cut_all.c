@@ -110,10 +110,11 @@ static void go_on_in_another(void)
 
 static void try_workload(const uint32_t *kinds, uint32_t n)
 {
-    uint64_t sync_call[64];
+    uint64_t sync_call[SIM_SYNCS];
     begin();
     run(kinds, n);
     uint32_t syncs = disk.syncs;
+    assert_true(syncs <= SIM_SYNCS);
     memcpy(sync_call, disk.sync_call, sizeof sync_call);
     disk.dead = true;
     try_subsets(kinds, n);

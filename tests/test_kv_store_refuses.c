@@ -191,12 +191,35 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
+/* By name where they have one. */
+static void another_shape(void **state)
+{
+    const ki_shape shapes[] = {
+        {.row_bytes = ROW_BYTES, .dim = 256, .type = KITH_U8, .keys = KITH_KEYS_U64},
+        {.row_bytes = ROW_BYTES, .dim = 64, .metric = KITH_COSINE, .keys = KITH_KEYS_BYTES},
+        {.row_bytes = ROW_BYTES, .dim = 64, .metric = 99, .keys = KITH_KEYS_U64},
+        {.row_bytes = 8, .dim = 64, .keys = KITH_KEYS_U64}};
+    static const char *const said[] = {"dimension 256, type u8, metric l2sq, 64-bit keys",
+                                       "dimension 64, type f32, metric cosine, byte keys",
+                                       "metric 99", "rows of 8 bytes"};
+    (void)state;
+    ki_store_close(open_it(other));
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        ki_store_config config = config_of();
+        ki_store *store = NULL;
+        config.shape = shapes[i];
+        assert_int_equal(ki_store_open(other, &config, &store), KITH_EINVAL);
+        assert_non_null(strstr(kith_last_error(), "has dimension 64, type f32, metric l2sq, "));
+        assert_non_null(strstr(kith_last_error(), said[i]));
+    }
+    unlink(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_no_store),
-        cmocka_unit_test(a_file_cut_short),
-        cmocka_unit_test(a_second_process),
+        cmocka_unit_test(what_is_no_store), cmocka_unit_test(a_file_cut_short),
+        cmocka_unit_test(a_second_process), cmocka_unit_test(another_shape),
         cmocka_unit_test(a_full_disk),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
