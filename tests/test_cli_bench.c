@@ -179,7 +179,8 @@ static void test_default_widths(void **state)
     (void)state;
     struct run other = run_tool("$kith bench $dir/base.u8bin --queries $dir/queries.u8bin --time 2 "
                                 "--metric cosine --result $dir/c.json --report $dir/c.html");
-    assert_int_equal(other.code, 0);
+    if (other.code)
+        fail_msg("exit %d: %s", other.code, other.err);
     run_free(&other);
     json_t *cosine = result_read(files_path("c.json"), &why);
     assert_non_null(cosine);
