@@ -116,6 +116,8 @@ kith_status layout_open(kith_index *index, const uint32_t layout[2], const struc
     options.device_count = count;
     options.threads = threads;
     options.host = alone;
+    if (alone) /* nobody else could answer, and how slow it is is the question */
+        options.deadline_ms = 60000;
     progress_begin(&progress, "placing the copies");
     const kith_status status = kith_replicas_create(index, &options, progress_step, &progress, out);
     progress_end(&progress);
